@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every command's descriptor; main.c lists them in the order of --help. */
+#ifndef CLI_CMD_H
+#define CLI_CMD_H
+
+#include "cli/opt.h"
+
+/* cli/cmd_<name>.c defines each (keep sorted by name). */
+extern const struct cmd cmd_version;
+
+#endif

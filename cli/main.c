@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tare: builds, keeps, ships and runs container images. The map of the project:
+ *
+ *   cli/       what a user types and sees     builder/   Dockerfile -> graph of steps -> layers -> image
+ *   engine/    one verb = one function        runtime/   sandbox, containers, networks
+ *   registry/  images in and out              cache/     all that is durable: SQLite, blobs, layers, keys
+ *   parser/    Dockerfile and its relatives   image/     digests, names, manifests, configs
+ *   base/      knows nothing about containers
+ *
+ * Includes go down only; docs/ARCHITECTURE.md says why each wall stands where it does.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+
+static const struct cmd *const cmds[] = {
+	&cmd_version,
+};
+
+static int version_run(struct cli *c, void *args UNUSED, int argc UNUSED, char **argv UNUSED,
+		       struct err *e UNUSED)
+{
+	fprintf(c->out, "tare %s\n", VERSION);
+	return 0;
+}
+
+const struct cmd cmd_version = {
+	.name = "version", .synopsis = "", .about = "Print the version.", .run = version_run,
+};
+
+static void usage(FILE *out)
+{
+	fputs("Usage: tare [--root DIR] COMMAND [options] ...\n\nCommands:\n", out);
+	for (size_t i = 0; i < countof(cmds); i++)
+		if (!cmds[i]->hidden)
+			fprintf(out, "  %-12s %s\n", cmds[i]->name, cmds[i]->about);
+	fputs("\n\"tare COMMAND --help\" tells more of each.\n", out);
+}
+
+static void print_err(const struct err *e)
+{
+	fprintf(stderr, "tare: %s\n", err_text(e));
+	if (e->hint)
+		fprintf(stderr, "  hint: %s\n", e->hint);
+}
+
+/* The command whose name is argv[0], or argv[0] and argv[1]; *words says which. */
+static const struct cmd *cmd_find(int argc, char **argv, int *words)
+{
+	for (int n = argc > 1 ? 2 : 1; n > 0; n--)
+		for (size_t i = 0; i < countof(cmds); i++) {
+			struct str rest = str_of(cmds[i]->name), first = str_cut(&rest, ' ');
+
+			*words = n;
+			if (str_is(first, argv[0]) && (n == 2 ? rest.p && str_is(rest, argv[1]) : !rest.p))
+				return cmds[i];
+		}
+	return NULL;
+}
+
+static int unknown_command(const char *word)
+{
+	const char *names[countof(cmds) + 1] = { NULL }, *guess;
+
+	for (size_t i = 0; i < countof(cmds); i++)
+		names[i] = cmds[i]->name;
+	guess = str_nearest(str_of(word), names);
+	fprintf(stderr, "tare: unknown command \"%s\"%s%s%s\n", word, guess ? "; did you mean " : "",
+		guess ? guess : "", guess ? "?" : "");
+	return 1;
+}
+
+static int run_command(struct cli *c, const struct cmd *cmd, int argc, char **argv)
+{
+	auto_err struct err e = { 0 };
+	auto_free void *args = xcalloc(1, cmd->args_size);
+	int n = 0, r;
+
+	if (cmd->defaults)
+		cmd->defaults(args);
+	r = opt_parse(cmd, args, argc, argv, &n, &e);
+	if (r > 0) {
+		opt_help(cmd, c->out);
+		return 0;
+	}
+	if (r == 0)
+		r = cmd->run(c, args, n, argv, &e);
+	opt_free(cmd, args);
+	if (r < 0) {
+		print_err(&e);
+		r = cmd_status(cmd, &e);
+	}
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli c = { .root = getenv("TARE_ROOT"), .out = stdout, .err = stderr };
+	const struct cmd *cmd;
+	int words;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (argc--, argv++; argc > 1 && strcmp(argv[0], "--root") == 0; argc -= 2, argv += 2)
+		c.root = argv[1];
+	if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
+	    strcmp(argv[0], "help") == 0) {
+		usage(argc ? stdout : stderr);
+		return argc ? 0 : 1;
+	}
+	if (strcmp(argv[0], "--version") == 0)
+		argv[0] = "version";
+	cmd = cmd_find(argc, argv, &words);
+	if (!cmd)
+		return unknown_command(argv[0]);
+	words = run_command(&c, cmd, argc - words, argv + words);
+	if (fflush(stdout) != 0 && words == 0) {
+		fputs("tare: could not write all of the output\n", stderr);
+		words = 1;
+	}
+	return words;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The unit tests: one suite a module, each listed here. */
+#include "tests/unit/unit.h"
+
+int main(void)
+{
+	static int (*const suites[])(void) = {
+	};
+	int failed = 0;
+
+	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
+		failed += suites[i]();
+	return failed != 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every suite includes: cmocka, table-friendly checks, and the list of suites. */
+#ifndef TESTS_UNIT_H
+#define TESTS_UNIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* Fails the running test, with the row's text, when cond is false. */
+#define check(cond, ...) \
+	do { if (!(cond)) { print_error("%s:%d: %s: ", __FILE__, __LINE__, #cond); \
+		print_error(__VA_ARGS__); print_error("\n"); fail(); } } while (0)
+#define check_str(got, want) assert_string_equal((got), (want))
+
+/* Each suite_<module>() lives in tests/unit/<module>.c and returns the number of failures (keep sorted). */
+
+#endif
