@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local store as one end of a copy, and what builder and engine need of it: finding an image
+ * by what a user calls it, opening it, filing a new one.
+ *
+ * Stored form: the config and an OCI manifest are blobs; the manifest's layers are uncompressed tars,
+ * named by diff ID, whose bytes live in layers/ (cache/layer.h). Names are canonical texts.
+ */
+#ifndef REGISTRY_LOCAL_H
+#define REGISTRY_LOCAL_H
+
+#include "cache/images.h"
+#include "image/config.h"
+#include "image/ref.h"
+
+struct image {			/* { 0 } is a valid empty one */
+	struct image_row row;
+	struct config *config;	/* owned; its diff IDs are the layers */
+};
+void image_done(struct image *i);
+#define auto_image __attribute__((cleanup(image_done)))
+
+/**
+ * Find a stored image by name ("alpine", "host/path:tag", "name@sha256:<manifest>"), else by ID: the
+ * start of a config's or manifest's digest, with or without "sha256:".
+ *
+ * Errors: ERR_NOT_FOUND "no such image: X", ERR_CONFLICT (an ID that several images start with),
+ *         ERR_USAGE (neither a name nor an ID).
+ */
+NODISCARD int local_find(struct store *s, const char *name, struct image_row *ret, struct err *e);
+/* Read the config of a row; its blobs are pinned until store_close(). Errors: ERR_NOT_FOUND, ERR_CORRUPT. */
+NODISCARD int local_open(struct store *s, const struct image_row *row, struct image *ret, struct err *e);
+
+/**
+ * File an image: store its config and its manifest, add the row. The layers that the config lists are
+ * published, and pinned by the caller. name (canonical text) may be NULL: untagged. *ret may be NULL.
+ *
+ * Errors: ERR_NOT_FOUND if a layer is not in the store.
+ */
+NODISCARD int local_put(struct store *s, const struct config *c, const char *name, struct image_row *ret,
+			struct err *e);
+/* The same with the config's own bytes, so that a received image keeps its ID; c is their parsed form. */
+NODISCARD int local_put_text(struct store *s, struct str text, const struct config *c, const char *name,
+			     struct image_row *ret, struct err *e);
+
+#endif
