@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The file work of COPY and ADD: what is read (its digest), and the copying itself. */
+#ifndef BUILDER_COPY_H
+#define BUILDER_COPY_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/str.h"
+#include "base/task.h"
+#include "image/digest.h"
+
+struct chmod_spec;		/* parser/flags.h */
+struct ignore;			/* parser/ignore.h */
+struct store;			/* cache/store.h */
+
+struct copy_file {		/* a heredoc: a file of its own, 0644 0:0 */
+	const char *name;
+	struct str body;
+};
+
+struct copy_spec {		/* all borrowed */
+	int src_root;		/* the build context or another stage's tree; -1: only files[] */
+	bool from_context;	/* owners count as 0:0 and ignore applies */
+	const struct ignore *ignore;	/* .dockerignore; may be NULL */
+	struct strv src;	/* sources, variables expanded; Go's filepath.Match wildcards */
+	const struct ignore *exclude;	/* --exclude patterns; NULL: none */
+	bool parents;		/* --parents */
+	const struct copy_file *files;	/* written after src is copied */
+	size_t nfiles;
+	const char *dest;	/* absolute; a trailing slash says directory; "." components are fine */
+	int dst_root;		/* copy_run only: root of a writable tree (snapshot_fd()) */
+	bool chown;		/* --chown */
+	uid_t uid;
+	gid_t gid;
+	const struct chmod_spec *chmod;	/* --chmod; NULL: none */
+	bool add;		/* ADD: unpack local archives ... */
+	bool no_unpack;		/* ... but not with --unpack=false */
+	int64_t now_ns;		/* mtime of files[] and of directories made on the way; -1: the present time */
+};
+
+/* Told one named input of the digest, for `tare why`: name "file SRC", value "tree sha256:..." */
+typedef void (*copy_input)(void *arg, const char *name, const char *value);
+
+/**
+ * Digest of exactly what copy_run() would read: contents, names below the sources, modes, owners. Times don't
+ * count, nor do paths above a source. Wildcards: the matched names count. Heredoc bodies count.
+ * s may be NULL: without stat cache.
+ *
+ * Errors: ERR_NOT_FOUND `"/p": not found`; ERR_USAGE (unreadable, FIFO in the context), ERR_CANCELLED.
+ * Spec:   dockerfile spec 1.7, 1.9.
+ */
+NODISCARD int copy_digest(struct job *j, struct store *s, const struct copy_spec *c, copy_input input, void *arg,
+			  struct digest *ret, struct err *e);
+
+/**
+ * Copy. Everything is resolved beneath src_root and dst_root, links included.
+ *
+ * Errors: as copy_digest(); ERR_USAGE for conflicts ("cannot replace the directory /x by a file") and owners that
+ *         this user may not give; ERR_CORRUPT for bad archives; ERR_SYS (disk).
+ * Spec:   dockerfile spec 1.7; cases CPY, OWN, PAX.
+ */
+NODISCARD int copy_run(struct job *j, const struct copy_spec *c, struct err *e);
+
+#endif
