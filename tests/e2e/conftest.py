@@ -77,6 +77,7 @@ def nothing_left(watch):
     """After each file of tests: no process, mount, link, namespace, nft table or cgroup is left."""
     yield
     left = watch.check()
+    leaks.kill_children()                # so that the next file's tests are not blamed for them
     assert not left, "left behind:\n  " + "\n  ".join(left)
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a test must not leave behind: processes, mounts, links, namespaces, nft tables, cgroups."""
+import contextlib
 import ctypes
 import os
 import pathlib
+import signal
 import subprocess
 import time
 
@@ -29,6 +31,12 @@ def children():
         except ChildProcessError:
             found.discard(pid)
     return found
+
+
+def kill_children():
+    for pid in children():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def describe(pid):
