@@ -15,7 +15,7 @@ comma := ,
 WARN := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 
 base    := arena clock err event fs hash str task util
-image   := digest
+image   := config config_json descriptor digest manifest media passwd platform ref
 parser  :=
 cache   :=
 registry :=

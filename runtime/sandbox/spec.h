@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "runtime/sandbox/cgroup.h"
 
 /* What the spec leaves open is spec_init()'s: 14 capabilities, masks, private namespaces, umask 022. */
 #define SPEC_SHM_SIZE ((uint64_t)64 << 20)
@@ -69,13 +70,6 @@ struct spec_sysctl {
 	bool optional;		/* a refusal is no error */
 };
 
-struct spec_limits {		/* 0: none asked for; no cgroup is made if all are 0 */
-	uint64_t memory;	/* bytes */
-	int64_t memory_swap;	/* bytes of memory + swap; 0: twice the memory, -1: unlimited */
-	int64_t nano_cpus;	/* billionths of a processor */
-	int64_t pids;		/* processes; below 0: unlimited */
-};
-
 enum spec_net { SPEC_NET_HOST, SPEC_NET_NONE, SPEC_NET_FD };
 
 struct spec {
@@ -109,7 +103,6 @@ struct spec {
 
 	enum spec_net net;	/* NONE: an empty namespace with lo up */
 	int netns_fd;		/* SPEC_NET_FD; stays the caller's */
-	bool host_pid, host_ipc, host_uts;	/* share the caller's; default private */
 
 	int stdio[3];		/* become 0, 1, 2; stay the caller's. -1: /dev/null */
 	bool tty;		/* a new pty is 0, 1, 2; its master is sandbox_tty_master(); stdio is not used */
@@ -119,7 +112,7 @@ struct spec {
 	size_t nrlimits;
 	const struct spec_sysctl *sysctls;
 	size_t nsysctls;
-	struct spec_limits limits;
+	struct cgroup_limits limits;	/* no cgroup is made if none is set */
 	bool init;		/* a small init is process 1: reaps, forwards signals */
 	bool keep_stubs;	/* mount points that had to be made stay (a container: they are in its upper
 				 * for good). false: sandbox_free() removes them without trace (RUN steps) */

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parent side: compile the plan, start the init program, talk with it, end it. */
+#include "runtime/sandbox/sandbox.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/task.h"
+#include "runtime/sandbox/caps.h"
+#include "runtime/sandbox/cgroup.h"
+#include "runtime/sandbox/host.h"
+#include "runtime/sandbox/mounts.h"
+#include "runtime/sandbox/planner.h"
+#include "runtime/sandbox/seccomp.h"
+#include "runtime/sandbox/spec.h"
+#include "runtime/sandbox/stub.h"
+
+struct sandbox {
+	struct sandbox_host *host;
+	struct cgroup *cgroup;	/* NULL: no limits */
+	struct stubs stubs;
+	int sock;		/* to the init; -1 once it has executed argv */
+	int pidfd, tty;
+	pid_t pid;
+	uint32_t keep_id;	/* 0: not kept */
+	bool reaped;
+	struct exit_status status;
+};
+
+static uint64_t clone_flags(const struct spec *sp)
+{
+	return CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (sp->net == SPEC_NET_NONE ? CLONE_NEWNET : 0);
+}
+
+/* The cgroup that it is in becomes the root of those that it sees. */
+static void plan_cgroup(struct planner *p, const struct sandbox *sb, const struct spec *sp)
+{
+	int fds[CGROUP_DIRS];
+	size_t n = sb->cgroup ? cgroup_procs(sb->cgroup, fds) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		planner_fd(p, SLOT_CGROUP, fds[i], false);
+		planner_add(p, PLAN_CGROUP, PLAN_A(SLOT_CGROUP));
+	}
+	if (!sp->privileged)
+		planner_add(p, PLAN_UNSHARE, PLAN_A(CLONE_NEWCGROUP));
+}
+
+static void plan_net(struct planner *p, const struct spec *sp)
+{
+	if (sp->net == SPEC_NET_FD) {
+		planner_fd(p, SLOT_NETNS, sp->netns_fd, false);
+		planner_add(p, PLAN_SETNS, PLAN_A(SLOT_NETNS, CLONE_NEWNET));
+	} else if (sp->net == SPEC_NET_NONE) {
+		planner_add(p, PLAN_LOOPBACK, PLAN_A(0));
+	}
+}
+
+static void plan_names(struct planner *p, const struct spec *sp)
+{
+	if (sp->hostname)
+		planner_add(p, PLAN_HOSTNAME, PLAN_A(0), sp->hostname);
+	if (sp->domainname)
+		planner_add(p, PLAN_DOMAINNAME, PLAN_A(0), sp->domainname);
+}
+
+static void plan_stdio(struct planner *p, const struct spec *sp)
+{
+	int64_t slots[3];
+
+	if (sp->tty)
+		return;		/* PLAN_TTY does it */
+	for (int i = 0; i < 3; i++) {
+		slots[i] = sp->stdio[i] < 0 ? PLAN_HOST : SLOT_STDIN + i;
+		if (sp->stdio[i] >= 0)
+			planner_fd(p, SLOT_STDIN + i, sp->stdio[i], false);
+	}
+	planner_add(p, PLAN_STDIO, PLAN_A(slots[0], slots[1], slots[2], sp->uid ? (int64_t)sp->uid : -1, SLOT_DEV));
+}
+
+static void plan_limits(struct planner *p, const struct spec *sp)
+{
+	for (size_t i = 0; i < sp->nrlimits; i++) {
+		const struct spec_rlimit *r = &sp->rlimits[i];
+
+		planner_add(p, PLAN_RLIMIT, PLAN_A(r->resource, (int64_t)r->soft, (int64_t)r->hard));
+	}
+	planner_add(p, PLAN_UMASK, PLAN_A(0, 0, sp->umask));
+}
+
+static void plan_ids(struct planner *p, struct sandbox *sb, const struct spec *sp)
+{
+	static const char *const none[] = { NULL };
+	bool fixed = host_no_setgroups(sb->host) && sp->ngroups == 0;
+
+	planner_put(p, PLAN_IDS, PLAN_A(sp->uid, sp->gid, fixed ? PLAN_NO_SETGROUPS : 0, (int64_t)sp->ngroups), none,
+		    (struct str){ (const char *)sp->groups, sp->ngroups * sizeof(gid_t) });
+}
+
+/* Loading a filter takes CAP_SYS_ADMIN or no_new_privs; hence that stays until it is loaded. */
+static int plan_privileges(struct planner *p, struct sandbox *sb, const struct spec *sp, struct err *e)
+{
+	static const char *const none[] = { NULL };
+	auto_buf struct buf own = { 0 };
+	struct str filter = { 0 };
+
+	if (sp->seccomp_profile) {
+		if (seccomp_profile(str_of(sp->seccomp_profile), sp->caps, &own, e) < 0)
+			return -1;
+		filter = buf_view(&own);
+	} else if (!sp->seccomp_off && host_seccomp(sb->host, sp->caps, &filter, e) < 0) {
+		return -1;
+	}
+	planner_add(p, PLAN_CAPS, PLAN_A((int64_t)sp->caps, filter.n ? (int64_t)CAPS_BIT(21 /* SYS_ADMIN */) : 0));
+	if (sp->no_new_privs)
+		planner_add(p, PLAN_NO_NEW_PRIVS, PLAN_A(0));
+	if (filter.n)
+		planner_put(p, PLAN_SECCOMP, PLAN_A((int64_t)sp->caps, 0, 0, (int64_t)filter.n), none, filter);
+	return 0;
+}
+
+static void plan_exec(struct planner *p, const struct spec *sp)
+{
+	const char **strs = xcalloc(sp->argv.n + sp->env.n + 1, sizeof(*strs));
+
+	if (sp->init)
+		planner_add(p, PLAN_INIT, PLAN_A(0));
+	for (size_t i = 0; i < sp->argv.n; i++)
+		strs[i] = sp->argv.v[i];
+	for (size_t i = 0; i < sp->env.n; i++)
+		strs[sp->argv.n + i] = sp->env.v[i];
+	planner_put(p, PLAN_EXEC, PLAN_A((int64_t)sp->argv.n, (int64_t)sp->env.n), strs, (struct str){ 0 });
+	free(strs);
+}
+
+static int plan_compile(struct planner *p, struct sandbox *sb, const struct spec *sp, struct err *e)
+{
+	p->b.max = (size_t)256 << 20;
+	plan_cgroup(p, sb, sp);
+	plan_net(p, sp);
+	if (mounts_compile(p, sp, e) < 0)
+		return -1;
+	plan_names(p, sp);
+	plan_stdio(p, sp);
+	planner_add(p, PLAN_CWD, PLAN_A(SLOT_ROOT, 0, sp->mkdir_cwd ? PLAN_MKDIR : 0), sp->cwd);
+	plan_limits(p, sp);
+	planner_add(p, PLAN_READY, PLAN_A(0));
+	plan_ids(p, sb, sp);
+	if (plan_privileges(p, sb, sp, e) < 0)
+		return -1;
+	plan_exec(p, sp);
+	return 0;
+}
+
+static int spawn(struct sandbox *sb, const struct spec *sp, struct planner *p, struct err *e)
+{
+	char sock[16], plan[16], *argv[] = { "init", sock, plan, NULL };
+	auto_fd int fd = -1;
+	int pair[2], r;
+
+	if (planner_memfd(p, &fd, e) < 0)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "make the sandbox's socket");
+	sb->sock = pair[0];
+	snprintf(sock, sizeof(sock), "%d", pair[1]);
+	snprintf(plan, sizeof(plan), "%d", fd);
+	planner_inherit(p, pair[1], true);
+	planner_inherit(p, take_fd(&fd), true);
+	r = host_spawn(sb->host, argv, p->fds, p->nfds, clone_flags(sp), &sb->pidfd, &sb->pid, e);
+	if (r < 0)
+		sb->pidfd = -1;
+	return r;
+}
+
+static int report_error(const struct report *r, struct err *e)
+{
+	bool exec = r->code == PLAN_EXEC;
+	enum err_kind kind = ERR_SYS;
+	char cause[128] = "";
+
+	if (exec)
+		kind = r->sys == 0 || r->sys == ENOENT ? ERR_NOT_FOUND :
+		       r->sys == EACCES || r->sys == EISDIR || r->sys == ENOTDIR || r->sys == ENOEXEC ? ERR_DENIED :
+		       ERR_SYS;
+	else if (r->code == PLAN_NEWFS && r->sys == EINVAL)
+		kind = ERR_USAGE;
+	if (r->sys)
+		snprintf(cause, sizeof(cause), "%s", strerror(r->sys));
+	cause[0] = (char)tolower(cause[0]);
+	err_set(e, kind, "%.*s%s%s", (int)sizeof(r->text), r->text, *cause ? ": " : "", cause);
+	e->sys = r->sys;
+	if (exec && r->sys == ENOEXEC)
+		err_hint(e, "is the image made for another platform, or does a script lack its \"#!\" line?");
+	return -1;
+}
+
+/* One datagram. Returns 1, 0 at the end of the stream, -1. */
+static int report_recv(struct job *j, struct sandbox *sb, struct report *r, struct err *e)
+{
+	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } ctl;
+	struct iovec iov = { r, sizeof(*r) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf, .msg_controllen = sizeof(ctl.buf) };
+	struct cmsghdr *c;
+	ssize_t n;
+
+	if (job_wait_fd(j, sb->sock, POLLIN, -1, e) < 0)
+		return -1;
+	do
+		n = recvmsg(sb->sock, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n < 0 && errno != ECONNRESET ? err_sys(e, "hear from the sandbox") : 0;
+	c = CMSG_FIRSTHDR(&m);
+	if (c && c->cmsg_type == SCM_RIGHTS && sb->tty < 0)
+		memcpy(&sb->tty, CMSG_DATA(c), sizeof(int));
+	return 1;
+}
+
+static int wait_ready(struct job *j, struct sandbox *sb, struct err *e)
+{
+	struct report r;
+	int n;
+
+	while ((n = report_recv(j, sb, &r, e)) > 0) {
+		if (r.kind == REPORT_READY)
+			return 0;
+		if (r.kind == REPORT_FAILED)
+			return report_error(&r, e);
+	}
+	return n < 0 ? -1 : err_set(e, ERR_SYS, "the sandbox's init program was killed");
+}
+
+static int keep(struct sandbox *sb, struct err *e)
+{
+	auto_strv struct strv dirs = { 0 };
+	const char *paths[CGROUP_DIRS];
+	size_t n = sb->cgroup ? cgroup_dirs(sb->cgroup, paths) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		strv_add(&dirs, paths[i]);
+	return host_keep(sb->host, sb->pidfd, &dirs, &sb->keep_id, e);
+}
+
+static int create(struct job *j, struct sandbox *sb, const struct spec *sp, struct err *e)
+{
+	struct planner p = { 0 };
+	int r = -1;
+
+	if (cgroup_wanted(&sp->limits) && cgroup_new(sp->name, &sp->limits, &sb->cgroup, e) < 0)
+		return -1;
+	if (!sp->keep_stubs)
+		mounts_make_stubs(sp, &sb->stubs);
+	if (plan_compile(&p, sb, sp, e) == 0)
+		r = spawn(sb, sp, &p, e);
+	planner_done(&p);
+	if (r < 0 || keep(sb, e) < 0)
+		return -1;
+	return wait_ready(j, sb, e);
+}
+
+int sandbox_create(struct job *j, struct sandbox_host *h, const struct spec *sp, struct sandbox **ret, struct err *e)
+{
+	struct sandbox *sb;
+
+	if (spec_check(sp, e) < 0 || job_check(j, e) < 0)
+		return -1;
+	sb = xcalloc(1, sizeof(*sb));
+	sb->host = h;
+	sb->sock = sb->pidfd = sb->tty = -1;
+	if (create(j, sb, sp, e) < 0) {
+		sandbox_free(sb);
+		return -1;
+	}
+	*ret = sb;
+	return 0;
+}
+
+int sandbox_start(struct job *j, struct sandbox *sb, struct err *e)
+{
+	struct report r;
+	int n;
+
+	if (send(sb->sock, "g", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET)
+		return err_sys(e, "start the sandbox");
+	n = report_recv(j, sb, &r, e);
+	if (n != 0)
+		return n < 0 ? -1 : report_error(&r, e);
+	close(sb->sock);	/* closed by execve, or by death: sandbox_wait() tells */
+	sb->sock = -1;
+	return 0;
+}
+
+int sandbox_start_status(const struct err *e)
+{
+	return e->kind == ERR_NOT_FOUND ? 127 : e->kind == ERR_DENIED ? 126 : 125;
+}
+
+static void reap(struct sandbox *sb)
+{
+	siginfo_t si = { 0 };
+
+	while (waitid(P_PIDFD, (id_t)sb->pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR)
+		;
+	sb->reaped = true;
+	if (si.si_code == CLD_EXITED)
+		sb->status.code = si.si_status;
+	else
+		sb->status = (struct exit_status){ .code = 128 + si.si_status, .signal = si.si_status };
+	sb->status.oom = sb->cgroup && cgroup_oom(sb->cgroup);
+}
+
+int sandbox_wait(struct job *j, struct sandbox *sb, struct exit_status *ret, struct err *e)
+{
+	if (!sb->reaped) {
+		if (job_wait_fd(j, sb->pidfd, POLLIN, -1, e) < 0)
+			return -1;
+		reap(sb);
+	}
+	*ret = sb->status;
+	return 0;
+}
+
+int sandbox_kill(struct sandbox *sb, int sig)
+{
+	return (int)syscall(SYS_pidfd_send_signal, sb->pidfd, sig, NULL, 0);
+}
+
+int sandbox_pidfd(const struct sandbox *sb)
+{
+	return sb->pidfd;
+}
+
+pid_t sandbox_pid(const struct sandbox *sb)
+{
+	return sb->pid;
+}
+
+int sandbox_tty_master(const struct sandbox *sb)
+{
+	return sb->tty;
+}
+
+void sandbox_free(struct sandbox *sb)
+{
+	if (!sb)
+		return;
+	if (sb->pidfd >= 0 && !sb->reaped) {
+		sandbox_kill(sb, SIGKILL);
+		reap(sb);
+	}
+	cgroup_free(sb->cgroup);
+	stubs_remove(&sb->stubs);
+	if (sb->keep_id)
+		host_unkeep(sb->host, sb->keep_id);
+	if (sb->pidfd >= 0)
+		close(sb->pidfd);
+	if (sb->sock >= 0)
+		close(sb->sock);
+	if (sb->tty >= 0)
+		close(sb->tty);
+	free(sb);
+}
