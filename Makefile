@@ -23,9 +23,9 @@ runtime :=
 runtime/sandbox := embed host mounts planner sandbox spec stub
 runtime/container :=
 runtime/network :=
-builder :=
-engine  :=
-cli     := jsonl opt plain progress tree
+builder := commit export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users work
+engine  := build build_context build_report
+cli     := cmd_build jsonl opt plain progress session tree
 tests/unit := main
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 

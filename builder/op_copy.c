@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* COPY, ADD and WORKDIR as operations. */
+#include "builder/op_copy.h"
+
+#include <errno.h>
+
+#include "base/fs.h"
+#include "builder/result.h"
+#include "builder/users.h"
+#include "builder/work.h"
+#include "cache/snapshot.h"
+#include "parser/ignore.h"
+
+static void hash_list(struct hasher *h, const struct strv *l)
+{
+	hasher_u64(h, l->n);
+	for (size_t i = 0; i < l->n; i++)
+		hasher_cstr(h, l->v[i]);
+}
+
+static const char *base_name(const char *path)
+{
+	size_t n = strlen(path), at;
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	for (at = n; at > 0 && path[at - 1] != '/'; at--)
+		;
+	return path + at;
+}
+
+/* Sources count by their last part only: the files' contents are keyed by content. */
+static void copy_key(struct work *w, struct vertex *v, struct hasher *h)
+{
+	const struct copy_op *op = v->data;
+
+	hasher_cstr(h, op->dest);
+	hasher_u64(h, op->src.n);
+	for (size_t i = 0; i < op->src.n; i++)
+		hasher_cstr(h, base_name(op->src.v[i]));
+	hasher_cstr(h, op->chown ? op->chown : "");
+	hasher_u64(h, op->chown != NULL);
+	hasher_cstr(h, op->chmod ? op->chmod : "");
+	hash_list(h, &op->exclude);
+	hasher_u64(h, (uint64_t)(op->from | op->parents << 1 | op->add << 2 | op->no_unpack << 3 | v->detached << 4));
+	hasher_u64(h, (uint64_t)w->epoch);
+	vertex_input(w, v, "instruction", STR_FMT, STR_ARG(v->node->text));
+}
+
+struct copy_call {		/* a copy_spec and what it borrows */
+	struct copy_spec c;
+	struct ignore *exclude;
+	struct chmod_spec chmod;
+};
+
+static int call_init(struct work *w, const struct copy_op *op, int src_root, struct copy_call *ret, struct err *e)
+{
+	*ret = (struct copy_call){ .c = {
+		.src_root = src_root, .from_context = !op->from, .ignore = op->from ? NULL : w->ignore,
+		.src = op->src, .parents = op->parents, .files = op->files, .nfiles = op->nfiles,
+		.dest = op->dest, .dst_root = -1, .add = op->add, .no_unpack = op->no_unpack,
+		.now_ns = w->epoch >= 0 ? w->epoch * 1000000000 : -1,
+	} };
+	if (op->src.n && src_root < 0)
+		return err_set(e, ERR_USAGE, "there is no build context to copy \"%s\" from", op->src.v[0]);
+	if (op->chmod) {
+		if (chmod_parse(str_of(op->chmod), &ret->chmod, e) < 0)
+			return -1;
+		ret->c.chmod = &ret->chmod;
+	}
+	if (op->exclude.n && ignore_new(&op->exclude, &ret->exclude, e) < 0)
+		return -1;
+	ret->c.exclude = ret->exclude;
+	return 0;
+}
+
+/* Mount the tree that is copied from; *root is w's context where there is none. */
+static int source_open(struct work *w, const struct vertex *v, struct snapshot **snap, int *root, struct err *e)
+{
+	const struct copy_op *op = v->data;
+
+	*root = w->context_fd;
+	if (!op->from)
+		return 0;
+	if (result_mount(w, v->in[1] ? &v->in[1]->result : NULL, false, snap, e) < 0)
+		return -1;
+	*root = snapshot_fd(*snap);
+	return 0;
+}
+
+struct input_arg {
+	struct work *w;
+	struct vertex *v;
+};
+
+static void copy_told(void *arg, const char *name, const char *value)
+{
+	struct input_arg *a = arg;
+
+	vertex_input(a->w, a->v, name, "%s", value);
+}
+
+static int copy_content(struct work *w, struct vertex *v, bool solved UNUSED, struct hasher *h, struct err *e)
+{
+	struct copy_op *op = v->data;
+	auto_snapshot struct snapshot *snap = NULL;
+	struct copy_call call;
+	int root, r = 0;
+
+	if (!op->has_digest || op->from) {
+		if (source_open(w, v, &snap, &root, e) < 0)
+			return -1;
+		r = call_init(w, op, root, &call, e);
+		if (r == 0)
+			r = copy_digest(w->job, w->store, &call.c, copy_told, &(struct input_arg){ w, v }, &op->digest, e);
+		ignore_free(call.exclude);
+		op->has_digest = r == 0;
+	}
+	hasher_update(h, op->digest.b, hash_size(op->digest.alg));
+	return r;
+}
+
+static int copy_do(struct work *w, struct vertex *v, struct copy_call *call, struct snapshot *dst, struct err *e)
+{
+	const struct copy_op *op = v->data;
+
+	call->c.dst_root = snapshot_fd(dst);
+	if (op->chown) {
+		call->c.chown = true;
+		if (users_chown(snapshot_fd(dst), op->chown, v->detached || !vertex_root(v), &call->c.uid, &call->c.gid,
+				w->job->sink, e) < 0)
+			return -1;
+	}
+	return copy_run(w->job, &call->c, e);
+}
+
+static int copy_make(struct work *w, struct vertex *v, struct err *e)
+{
+	auto_snapshot struct snapshot *src = NULL, *dst = NULL;
+	struct copy_call call;
+	int root, r;
+
+	if (source_open(w, v, &src, &root, e) < 0 || result_mount(w, vertex_root(v), true, &dst, e) < 0)
+		return -1;
+	r = call_init(w, v->data, root, &call, e);
+	if (r == 0)
+		r = copy_do(w, v, &call, dst, e);
+	ignore_free(call.exclude);
+	return r < 0 ? -1 : snapshot_take(dst, &v->result.layer, e);
+}
+
+const struct op_type copy_type = { "copy", copy_key, copy_content, copy_make };
+
+/* ---- WORKDIR ---- */
+
+static void workdir_key(struct work *w, struct vertex *v, struct hasher *h)
+{
+	const struct workdir_op *op = v->data;
+
+	hasher_cstr(h, op->path);
+	hasher_cstr(h, op->user);
+	hasher_u64(h, (uint64_t)w->epoch);
+	vertex_input(w, v, "instruction", "WORKDIR %s", op->path);
+	if (*op->user)
+		vertex_input(w, v, "user", "%s", op->user);
+}
+
+static int workdir_set_time(struct work *w, int root, const char *path, struct err *e)
+{
+	struct timespec t[2] = { { .tv_sec = w->epoch }, { .tv_sec = w->epoch } };
+	auto_fd int fd = -1;
+
+	if (w->epoch < 0)
+		return 0;
+	fd = fs_open_in(root, path, O_RDONLY | O_DIRECTORY, 0);
+	return fd < 0 || futimens(fd, t) < 0 ? err_sys(e, "set the time of %s", path) : 0;
+}
+
+static int workdir_make(struct work *w, struct vertex *v, struct err *e)
+{
+	const struct workdir_op *op = v->data;
+	auto_snapshot struct snapshot *dst = NULL;
+	struct passwd_user u = { 0 };
+	int fd, root, r = 0;
+
+	if (result_mount(w, vertex_root(v), true, &dst, e) < 0)
+		return -1;
+	root = snapshot_fd(dst);
+	fd = fs_open_in(root, op->path, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0) {
+		if (users_lookup(root, op->user, &u, e) < 0)
+			return -1;
+		fd = fs_mkdirs_in(root, op->path, 0755, u.uid, u.gid);
+		if (fd < 0)
+			r = err_sys(e, "WORKDIR %s", op->path);
+		else
+			r = workdir_set_time(w, root, op->path, e);
+		passwd_user_done(&u);
+	}
+	if (fd >= 0)
+		close(fd);
+	return r < 0 ? -1 : snapshot_take(dst, &v->result.layer, e);
+}
+
+const struct op_type workdir_type = { "workdir", workdir_key, NULL, workdir_make };

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Users of a file tree: image/passwd on the tree's own files, read with care. */
+#ifndef BUILDER_USERS_H
+#define BUILDER_USERS_H
+
+#include "base/event.h"
+#include "image/passwd.h"
+
+/* USER's "name[:group]" in the tree beneath root ("" is root). Errors: passwd_lookup()'s. */
+NODISCARD int users_lookup(int root, const char *spec, struct passwd_user *ret, struct err *e);
+/* --chown's value. bare: there is no tree to look names up in (scratch, --link): only numbers and "root".
+ * Errors: ERR_USAGE "invalid user index: -1". */
+NODISCARD int users_chown(int root, const char *spec, bool bare, uid_t *uid, gid_t *gid, struct sink *sink,
+			  struct err *e);
+
+#endif
