@@ -26,7 +26,7 @@ runtime/network :=
 builder := commit export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users work
 engine  := build build_context build_report
 cli     := cmd_build jsonl opt plain progress session tree
-tests/unit := main
+tests/unit := main arena clock config digest fs manifest passwd ref str task
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 
 src   = $(foreach r,$(1),$(addprefix $(r)/,$($(r))))

@@ -5,6 +5,16 @@
 int main(void)
 {
 	static int (*const suites[])(void) = {
+		suite_task,
+		suite_str,
+		suite_fs,
+		suite_digest,
+		suite_clock,
+		suite_arena,
+		suite_manifest,
+		suite_config,
+		suite_passwd,
+		suite_ref,
 	};
 	int failed = 0;
 

@@ -20,5 +20,9 @@
 #define check_str(got, want) assert_string_equal((got), (want))
 
 /* Each suite_<module>() lives in tests/unit/<module>.c and returns the number of failures (keep sorted). */
-
+int suite_manifest(void);
+int suite_config(void);
+int suite_passwd(void);
+int suite_ref(void);
+int suite_arena(void);int suite_clock(void);int suite_digest(void);int suite_fs(void);int suite_str(void);int suite_task(void);
 #endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/clock: RFC 3339 both ways, Go durations, ages. */
+#include "base/clock.h"
+#include "tests/unit/unit.h"
+
+static void test_rfc3339(void **state)
+{
+	static const struct { const char *in, *out; } rows[] = {
+		{ "1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z" },
+		{ "2023-11-14T22:13:20.5Z", "2023-11-14T22:13:20.5Z" },
+		{ "2023-11-15T00:13:20.000000001+02:00", "2023-11-14T22:13:20.000000001Z" },
+		{ "1969-12-31T23:59:59.25Z", "1969-12-31T23:59:59.25Z" },
+	};
+	static const char *const bad[] = { "", "2023-11-14", "2023-11-14T22:13:20", "2023-11-14T22:13:20+2", "x" };
+	char text[CLOCK_TEXT_MAX];
+	int64_t ns;
+
+	(void)state;
+	for (size_t i = 0; i < countof(rows); i++) {
+		check(clock_parse_rfc3339(str_of(rows[i].in), &ns), "%s", rows[i].in);
+		check_str(clock_rfc3339(ns, text), rows[i].out);
+	}
+	for (size_t i = 0; i < countof(bad); i++)
+		check(!clock_parse_rfc3339(str_of(bad[i]), &ns), "%s", bad[i]);
+}
+
+static void test_duration(void **state)
+{
+	static const struct { const char *in; int64_t ns; } rows[] = {
+		{ "0", 0 }, { "5s", 5000000000 }, { "1h2m3.5s", 3723500000000 }, { "500ms", 500000000 },
+		{ "1us", 1000 }, { "-2s", -2000000000 }, { "1.5h", 5400000000000 },
+	};
+	static const char *const bad[] = { "", "5", "s", "5x", "1h 2m", "." };
+	int64_t ns;
+
+	(void)state;
+	for (size_t i = 0; i < countof(rows); i++)
+		check(clock_parse_duration(str_of(rows[i].in), &ns) && ns == rows[i].ns, "%s", rows[i].in);
+	for (size_t i = 0; i < countof(bad); i++)
+		check(!clock_parse_duration(str_of(bad[i]), &ns), "%s", bad[i]);
+}
+
+static void test_ago(void **state)
+{
+	char text[CLOCK_TEXT_MAX];
+
+	(void)state;
+	check_str(clock_ago(0, text), "less than a second ago");
+	check_str(clock_ago(1500000000, text), "1 second ago");
+	check_str(clock_ago(200 * 1000000000LL, text), "3 minutes ago");
+	check_str(clock_ago(50 * 3600 * 1000000000LL, text), "2 days ago");
+}
+
+int suite_clock(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rfc3339), cmocka_unit_test(test_duration), cmocka_unit_test(test_ago),
+	};
+
+	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
+}
