@@ -25,7 +25,7 @@ runtime/container :=
 runtime/network :=
 builder := commit export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users work
 engine  := build build_context build_report
-cli     := cmd_build jsonl opt plain progress session tree
+cli     := cmd_build cmd_complete jsonl opt plain progress session tree
 tests/unit := main arena clock config digest fs manifest passwd ref str task
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 

@@ -6,6 +6,9 @@
 #include "cli/opt.h"
 
 /* cli/cmd_<name>.c defines each (keep sorted by name). */
+extern const struct cmd cmd_build;
+extern const struct cmd cmd_complete;
+extern const struct cmd cmd_man;
 extern const struct cmd cmd_version;
 
 #endif

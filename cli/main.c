@@ -18,6 +18,8 @@
 
 static const struct cmd *const cmds[] = {
 	&cmd_version,
+	&cmd_complete,
+	&cmd_man,
 };
 
 static int version_run(struct cli *c, void *args UNUSED, int argc UNUSED, char **argv UNUSED,
@@ -98,7 +100,8 @@ static int run_command(struct cli *c, const struct cmd *cmd, int argc, char **ar
 
 int main(int argc, char **argv)
 {
-	struct cli c = { .root = getenv("TARE_ROOT"), .out = stdout, .err = stderr };
+	struct cli c = { .root = getenv("TARE_ROOT"), .out = stdout, .err = stderr,
+		.cmds = cmds, .ncmds = countof(cmds) };
 	const struct cmd *cmd;
 	int words;
 

@@ -26,10 +26,13 @@ struct opt {			/* a table of them ends with { 0 } */
 	const char *help;	/* one line */
 };
 
+struct cmd;
+
 struct cli {			/* what main() gives to every command */
 	const char *root;	/* --root or $TARE_ROOT, NULL: default */
 	FILE *out, *err;
-	struct str prog;
+	const struct cmd *const *cmds;	/* all of them, in the order of --help */
+	size_t ncmds;
 };
 
 struct cmd {

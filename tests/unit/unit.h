@@ -24,5 +24,11 @@ int suite_manifest(void);
 int suite_config(void);
 int suite_passwd(void);
 int suite_ref(void);
-int suite_arena(void);int suite_clock(void);int suite_digest(void);int suite_fs(void);int suite_str(void);int suite_task(void);
+int suite_arena(void);
+int suite_clock(void);
+int suite_digest(void);
+int suite_fs(void);
+int suite_str(void);
+int suite_task(void);
+
 #endif
