@@ -31,6 +31,7 @@ struct sandbox_host {
 	int keeper, keeper_pidfd;	/* socket; -1 until the first sandbox */
 	uint32_t next_id;
 	bool no_setgroups;
+	struct buf cgroups;
 	struct filter *filters;
 };
 
@@ -56,12 +57,16 @@ static int image_new(int *ret, struct err *e)
 	return 0;
 }
 
-static bool setgroups_denied(void)
+/* Facts that are absent where the kernel knows no such thing: an empty text is then right. */
+static void facts_read(struct sandbox_host *h)
 {
-	auto_err struct err e = { 0 };
+	auto_err struct err e = { 0 }, e2 = { 0 };
 	auto_buf struct buf b = { 0 };
 
-	return fs_read(AT_FDCWD, "/proc/self/setgroups", 64, &b, &e) == 0 && str_is(str_trim(buf_view(&b)), "deny");
+	h->no_setgroups = fs_read(AT_FDCWD, "/proc/self/setgroups", 64, &b, &e) == 0 &&
+			  str_is(str_trim(buf_view(&b)), "deny");
+	if (fs_read(AT_FDCWD, "/proc/self/cgroup", 64 << 10, &h->cgroups, &e2) < 0)
+		buf_reset(&h->cgroups);
 }
 
 int sandbox_host_new(struct sandbox_host **ret, struct err *e)
@@ -70,7 +75,7 @@ int sandbox_host_new(struct sandbox_host **ret, struct err *e)
 
 	pthread_mutex_init(&h->lock, NULL);
 	h->keeper = h->keeper_pidfd = -1;
-	h->no_setgroups = setgroups_denied();
+	facts_read(h);
 	if (image_new(&h->image, e) < 0) {
 		h->image = -1;
 		sandbox_host_free(h);
@@ -103,6 +108,7 @@ void sandbox_host_free(struct sandbox_host *h)
 		h->filters = f->next;
 		buf_done(&f->code);
 	}
+	buf_done(&h->cgroups);
 	if (h->image >= 0)
 		close(h->image);
 	pthread_mutex_destroy(&h->lock);
@@ -112,6 +118,11 @@ void sandbox_host_free(struct sandbox_host *h)
 bool host_no_setgroups(const struct sandbox_host *h)
 {
 	return h->no_setgroups;
+}
+
+struct str host_cgroups(const struct sandbox_host *h)
+{
+	return buf_view(&h->cgroups);
 }
 
 struct spawn {

@@ -23,6 +23,7 @@ NODISCARD int host_spawn(struct sandbox_host *h, char *const *argv, const int *f
 NODISCARD int host_keep(struct sandbox_host *h, int pidfd, const struct strv *cgroups, uint32_t *id, struct err *e);
 void host_unkeep(struct sandbox_host *h, uint32_t id);
 bool host_no_setgroups(const struct sandbox_host *h);	/* setgroups(2) is denied in our user namespace */
+struct str host_cgroups(const struct sandbox_host *h);	/* the text of /proc/self/cgroup; borrowed */
 /* The default filter for a set of capabilities, compiled once for each set; borrowed, until sandbox_host_free(). */
 NODISCARD int host_seccomp(struct sandbox_host *h, uint64_t caps, struct str *ret, struct err *e);
 

@@ -36,7 +36,7 @@ void child_report(struct child *c, uint16_t kind, uint16_t code, int sys, const 
 
 	if (c->sock < 0)
 		return;
-	strncat(r.text, text, sizeof(r.text) - 1);
+	snprintf(r.text, sizeof(r.text), "%s", text);
 	if (fd >= 0) {
 		struct cmsghdr *h = &ctl.align;
 
@@ -226,13 +226,22 @@ static void signals_default(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static int number(const char *s)
+{
+	int n = 0;
+
+	for (; *s >= '0' && *s <= '9' && n < 1 << 20; s++)
+		n = n * 10 + *s - '0';
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	static struct child c;
 
 	if (argc < 3)
 		return FAILED;
-	c.sock = atoi(argv[1]);
+	c.sock = number(argv[1]);
 	setsid();
 	if (strcmp(argv[0], "keeper") == 0)
 		return keeper_main(c.sock);
@@ -244,5 +253,5 @@ int main(int argc, char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	signals_default();
 	umask(0);
-	return run_plan(&c, atoi(argv[2]));
+	return run_plan(&c, number(argv[2]));
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define UMOUNT_DETACH 2		/* MNT_DETACH; <sys/mount.h> clashes with <linux/mount.h> */
+#define IN_ROOT (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 #define STRICT (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 
 static int move_mount_fd(int fd, int dir, const char *path)
@@ -120,71 +121,62 @@ void do_clone(struct child *c, const struct step *st)
 	slot_set(c, st, fd);
 }
 
-/* The next component of *p into name; false at the end of the path. */
-static bool path_part(const char **p, char name[static 256])
+/* path up to its last component, which is returned; NULL and errno if there is none. */
+static const char *path_split(const char *path, char up[static 4096])
 {
-	size_t n;
+	size_t n = strlen(path);
 
-	*p += strspn(*p, "/");
-	n = strcspn(*p, "/");
-	if (n == 0)
-		return false;
-	if (n > 255)
-		n = 255;	/* no file system has longer names: the kernel will say so */
-	memcpy(name, *p, n);
-	name[n] = '\0';
-	*p += strcspn(*p, "/");
-	return true;
+	while (n && path[n - 1] == '/')
+		n--;
+	while (n && path[n - 1] != '/')
+		n--;
+	if (n == 0 || n >= 4096 || strlen(path + n) > 256) {
+		errno = n >= 4096 ? ENAMETOOLONG : EINVAL;
+		return NULL;
+	}
+	memcpy(up, path, n);
+	up[n] = '\0';
+	return path + n;
 }
 
 /* mkdir -p beneath root, links resolved within it. Returns an O_PATH fd, or -1 with errno. */
 int mkdirs_in(int root, const char *path)
 {
-	char name[256], sofar[4096] = "/";
-	size_t n = 1;
-	int fd = -1;
+	int fd = open_beneath(root, path, O_PATH | O_DIRECTORY, 0, IN_ROOT), parent;
+	char up[4096], name[260];
+	const char *leaf;
 
-	while (path_part(&path, name)) {
-		int parent = open_beneath(root, sofar, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-
-		if (parent < 0 || n + strlen(name) + 2 > sizeof(sofar))
-			return -1;
-		n += (size_t)snprintf(sofar + n, sizeof(sofar) - n, "%s%s", n > 1 ? "/" : "", name);
-		fd = open_beneath(root, sofar, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-		if (fd < 0 && (errno != ENOENT || (mkdirat(parent, name, 0755) < 0 && errno != EEXIST))) {
-			close(parent);
-			return -1;
-		}
+	if (fd >= 0 || errno != ENOENT || !(leaf = path_split(path, up)))
+		return fd;
+	parent = mkdirs_in(root, up);
+	if (parent < 0)
+		return -1;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(leaf, "/"), leaf);
+	if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST) {
 		close(parent);
-		if (fd >= 0)
-			close(fd);
+		return -1;
 	}
-	return open_beneath(root, sofar, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	close(parent);
+	return open_beneath(root, path, O_PATH | O_DIRECTORY, 0, IN_ROOT);
 }
 
 /* Make an empty file or a directory at path; links before the last component are followed within root. */
 static int target_make(int root, const char *path, bool dir)
 {
 	char up[4096];
-	const char *slash = strrchr(path, '/');
+	const char *leaf = path_split(path, up);
 	int parent, fd = -1;
 
 	if (dir)
 		return mkdirs_in(root, path);
-	if (!slash || !slash[1] || (size_t)(slash - path) >= sizeof(up)) {
-		errno = EINVAL;
-		return -1;
-	}
-	memcpy(up, path, (size_t)(slash - path));
-	up[slash - path] = '\0';
-	parent = mkdirs_in(root, up);
+	parent = leaf ? mkdirs_in(root, up) : -1;
 	if (parent >= 0)
-		fd = open_beneath(parent, slash + 1, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644, STRICT);
+		fd = open_beneath(parent, leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644, STRICT);
 	if (fd >= 0)
 		close(fd);
 	if (parent >= 0)
 		close(parent);
-	return fd < 0 ? -1 : open_beneath(root, path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	return fd < 0 ? -1 : open_beneath(root, path, O_PATH, 0, IN_ROOT);
 }
 
 /* A dangling link as the last component: make what it points to, as Docker does for /etc/resolv.conf. */
@@ -192,7 +184,7 @@ static int target_behind_link(int root, const char *path, bool dir)
 {
 	char link[4096], full[8192];
 	const char *slash = strrchr(path, '/');
-	int fd = open_beneath(root, path, O_PATH | O_NOFOLLOW, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	int fd = open_beneath(root, path, O_PATH | O_NOFOLLOW, 0, IN_ROOT);
 	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", link, sizeof(link) - 1);
 
 	if (fd >= 0)
@@ -208,7 +200,7 @@ static int target_behind_link(int root, const char *path, bool dir)
 
 static int target_open(int root, const char *path, bool dir, bool strict)
 {
-	uint64_t how = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (strict ? RESOLVE_NO_SYMLINKS : 0);
+	uint64_t how = IN_ROOT | (strict ? RESOLVE_NO_SYMLINKS : 0);
 	int fd = open_beneath(root, path, O_PATH, 0, how);
 
 	if (fd >= 0 || errno != ENOENT)
@@ -268,6 +260,7 @@ void do_device(struct child *c, const struct step *st)
 	char path[512];
 	struct stat sb;
 
+	snprintf(path, sizeof(path), "/%s", st->s[0]);
 	if (fd < 0 && st->op->nstr > 2)
 		return;		/* s2: it may be missing */
 	if (fd < 0 || fstat(fd, &sb) < 0)
@@ -276,8 +269,9 @@ void do_device(struct child *c, const struct step *st)
 		errno = ENODEV;
 		step_fail(c, st, "the host's %s is not the device it should be", st->s[1]);
 	}
-	snprintf(path, sizeof(path), "/%s", st->s[0]);
-	at = target_open(STEP_FD(c, st, 1), path, false, true);
+	at = openat(STEP_FD(c, st, 1), st->s[0], O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (at < 0 && errno == ENOENT)
+		at = target_make(STEP_FD(c, st, 1), path, false);
 	if (at < 0 || move_mount_fd(fd, at, "") < 0)
 		step_fail(c, st, "mount the device /dev/%s", st->s[0]);
 	close(at);

@@ -99,7 +99,7 @@ static void add_device(struct planner *p, const char *path, mode_t mode, dev_t r
 static void add_host_devices(struct planner *p, const char *dir, const char *prefix, int depth)
 {
 	static const char *const skip[] = { "pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console",
-					    "null", "zero", "full", "random", "urandom", "tty", NULL };
+					    "ptmx", "null", "zero", "full", "random", "urandom", "tty", NULL };
 	DIR *d = opendir(dir);
 	struct dirent *de;
 
@@ -165,6 +165,58 @@ static void add_sys(struct planner *p, const struct spec *sp)
 	planner_add(p, PLAN_NEWFS, PLAN_A(SLOT_SYS, SAFE | (sp->privileged ? 0 : MOUNT_ATTR_RDONLY), PLAN_BIND_HOST),
 		    "sysfs", "source=sysfs", "/sys");
 	planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_SYS, SLOT_ROOT, PLAN_NO_LINKS), "/sys");
+}
+
+/* One version 1 hierarchy, words as in /proc/self/cgroup: "cpu,cpuacct", "name=systemd". In the new cgroup
+ * namespace its root is the container's own cgroup. */
+static void add_hierarchy(struct planner *p, struct str words, uint64_t attrs)
+{
+	auto_free char *name = str_dup(str_starts(words, "name=") ? str_sub(words, 5, words.n) : words);
+	auto_strv struct strv strs = { 0 };
+	struct str rest = words;
+
+	strv_add(&strs, "cgroup");
+	strv_add(&strs, "source=cgroup");
+	if (str_starts(words, "name="))
+		strv_add(&strs, "none");
+	while (rest.n)
+		strv_add_n(&strs, str_cut(&rest, ','));
+	planner_put(p, PLAN_NEWFS, PLAN_A(SLOT_TMP, (int64_t)attrs, PLAN_OPTIONAL), (const char *const *)strs.v,
+		    (struct str){ 0 });
+	planner_add(p, PLAN_DIR, PLAN_A(SLOT_CGROUP, 0, 0755), name);
+	planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_TMP, SLOT_CGROUP, PLAN_NO_LINKS), name);
+	for (rest = words; strchr(name, ',') && rest.n; ) {
+		auto_free char *one = str_dup(str_cut(&rest, ','));
+
+		planner_add(p, PLAN_SYMLINK, PLAN_A(SLOT_CGROUP), name, one);
+	}
+}
+
+static void add_cgroups(struct planner *p, const struct spec *sp, struct str lines)
+{
+	uint64_t ro = sp->privileged ? 0 : MOUNT_ATTR_RDONLY;
+	bool v1 = false;
+
+	for (struct str rest = lines; rest.n; ) {
+		struct str line = str_cut(&rest, '\n'), words;
+
+		(void)str_cut(&line, ':');
+		words = str_cut(&line, ':');
+		if (!words.n)
+			continue;
+		if (!v1) {
+			planner_add(p, PLAN_NEWFS, PLAN_A(SLOT_CGROUP, SAFE), "tmpfs", "source=tmpfs", "mode=0755");
+			planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_CGROUP, SLOT_ROOT, PLAN_NO_LINKS), "/sys/fs/cgroup");
+		}
+		v1 = true;
+		add_hierarchy(p, words, SAFE | ro);
+	}
+	if (v1) {
+		planner_add(p, PLAN_ATTR, PLAN_A(SLOT_CGROUP, 0, 0, (int64_t)ro));
+		return;
+	}
+	planner_add(p, PLAN_NEWFS, PLAN_A(SLOT_TMP, (int64_t)(SAFE | ro), PLAN_OPTIONAL), "cgroup2", "source=cgroup");
+	planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_TMP, SLOT_ROOT, PLAN_NO_LINKS), "/sys/fs/cgroup");
 }
 
 static void add_masks(struct planner *p)
@@ -272,13 +324,14 @@ static int add_mounts(struct planner *p, const struct spec *sp, struct err *e)
 	return 0;
 }
 
-int mounts_compile(struct planner *p, const struct spec *sp, struct err *e)
+int mounts_compile(struct planner *p, const struct spec *sp, struct str cgroups, struct err *e)
 {
 	if (add_root(p, sp, e) < 0)
 		return -1;
 	add_proc(p, sp);
 	add_dev(p, sp);
 	add_sys(p, sp);
+	add_cgroups(p, sp, cgroups);
 	add_ipc(p, sp);
 	if (!sp->unmask && !sp->privileged)
 		add_masks(p);

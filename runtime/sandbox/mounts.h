@@ -4,14 +4,15 @@
 #define RUNTIME_SANDBOX_MOUNTS_H
 
 #include "base/err.h"
+#include "base/str.h"
 
 struct planner;
 struct spec;
 struct stubs;
 
 /* Add the steps from the private mount namespace to the pivot. Sources are opened here, in our own mount
- * namespace. Errors: ERR_NOT_FOUND (a bind source), ERR_SYS. */
-NODISCARD int mounts_compile(struct planner *p, const struct spec *sp, struct err *e);
+ * namespace. cgroups: the text of /proc/self/cgroup. Errors: ERR_NOT_FOUND (a bind source), ERR_SYS. */
+NODISCARD int mounts_compile(struct planner *p, const struct spec *sp, struct str cgroups, struct err *e);
 /* Make the mount points that the root lacks, so that they can be removed again. */
 void mounts_make_stubs(const struct spec *sp, struct stubs *s);
 

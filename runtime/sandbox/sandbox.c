@@ -145,7 +145,7 @@ static int plan_compile(struct planner *p, struct sandbox *sb, const struct spec
 	p->b.max = (size_t)256 << 20;
 	plan_cgroup(p, sb, sp);
 	plan_net(p, sp);
-	if (mounts_compile(p, sp, e) < 0)
+	if (mounts_compile(p, sp, host_cgroups(sb->host), e) < 0)
 		return -1;
 	plan_names(p, sp);
 	plan_stdio(p, sp);
