@@ -14,13 +14,13 @@ PKG_LIBS ?= $(if $(filter 1,$(STATIC)),-Wl$(comma)-Bstatic $(LIBS_STATIC) -Wl$(c
 comma := ,
 WARN := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 
-base    := arena clock err event fs hash str task util
+base    := arena clock err event fault fs hash str task util
 image   := config config_json descriptor digest manifest media passwd platform ref
 parser  :=
-cache   :=
+cache   := blob builds db df images keys lease pin scan schema set store usage
 registry :=
 runtime :=
-runtime/sandbox := embed host mounts planner sandbox spec stub
+runtime/sandbox := embed host mounts planner sandbox spec stub caps filter profile seccomp
 runtime/container :=
 runtime/network :=
 builder := commit export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users work

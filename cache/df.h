@@ -39,8 +39,4 @@ struct df {			/* { 0 } is a valid empty one */
 NODISCARD int df_get(struct store *s, struct df *ret, struct err *e);
 void df_done(struct df *d);
 
-/* Bytes allocated for name beneath dir and all below it; a file with several names counts once.
- * Nothing is followed; what vanishes meanwhile counts nothing. */
-NODISCARD int df_usage(int dir, const char *name, uint64_t *ret, struct err *e);
-
 #endif

@@ -22,7 +22,7 @@ NODISCARD int images_untag(struct store *s, const char *name, struct err *e);	/*
 /* Forget an image and its names; blobs and layers that nothing else needs become garbage. 1, 0 or -1. */
 NODISCARD int images_remove(struct store *s, const struct digest *manifest, struct err *e);
 
-/* Look-ups: 1 found, 0 not, -1. The found image's layers and blobs are pinned until store_close(). */
+/* Look-ups: 1 found, 0 not, -1. Nothing is pinned: opening its layers and blobs does that, and says if they went. */
 NODISCARD int images_by_name(struct store *s, const char *name, struct image_row *ret, struct err *e);
 NODISCARD int images_by_manifest(struct store *s, const struct digest *manifest, struct image_row *ret, struct err *e);
 /* hex: 1 to 64 digits, the start of a config's or manifest's digest. Errors: ERR_CONFLICT (several), ERR_USAGE. */

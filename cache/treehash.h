@@ -55,4 +55,8 @@ NODISCARD int tree_hash(struct job *j, struct store *s, const struct tree_req *r
 NODISCARD int tree_diff(struct store *s, const struct digest *was, const struct digest *is, struct buf *ret,
 			struct err *e);
 
+/* Calls each() with the digest of every listing that this one names (its subdirectories'): what gc must keep with it. */
+NODISCARD int tree_children(struct str listing, void (*each)(void *arg, const struct digest *d), void *arg,
+			    struct err *e);
+
 #endif
