@@ -25,7 +25,7 @@ NODISCARD bool caps_find(struct str name, unsigned *ret);
 /**
  * The set after --cap-add and --cap-drop words (each as for caps_find(), or ALL), starting from base.
  * ALL means all of host. Drop ALL leaves only what add names; add ALL leaves all that drop does not name;
- * else drops go first. The result may lack nothing of what was named and is cut to host otherwise.
+ * else drops go first. Whatever base has beyond host is left out.
  *
  * Errors: ERR_USAGE (no such capability), ERR_DENIED (named, but host lacks it).
  */
