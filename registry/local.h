@@ -12,6 +12,9 @@
 #include "cache/images.h"
 #include "image/config.h"
 #include "image/ref.h"
+#include "registry/transport.h"
+
+struct lease;
 
 struct image {			/* { 0 } is a valid empty one */
 	struct image_row row;
@@ -42,5 +45,11 @@ NODISCARD int local_put(struct store *s, const struct config *c, const char *nam
 /* The same with the config's own bytes, so that a received image keeps its ID; c is their parsed form. */
 NODISCARD int local_put_text(struct store *s, struct str text, const struct config *c, const char *name,
 			     struct image_row *ret, struct err *e);
+
+/* The store as an origin: the images called names (one offer each, however many names mean it). A name that is
+ * an ID brings none. *ret is the caller's, origin_free(); names stays the caller's until then. */
+struct origin *local_origin(struct store *s, const struct strv *names);
+/* The store as a target; layers in flight are the lease's. Nothing is visible before end(), then all is. */
+struct target *local_target(struct store *s, struct lease *l);
 
 #endif
