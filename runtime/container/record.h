@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For runtime/container alone: the texts of a container's files, and directory listings. */
+#ifndef RUNTIME_CONTAINER_RECORD_H
+#define RUNTIME_CONTAINER_RECORD_H
+
+#include "runtime/container/container.h"
+
+/* state.json, in the shape of "State" of Docker's inspect. */
+void record_state_text(const struct container_state *st, struct buf *ret);
+NODISCARD int record_state_parse(struct str text, struct container_state *ret);	/* -1: not such a text */
+/* The entries of a directory, unsorted, without "." and "..". */
+NODISCARD int record_names(int dir, struct strv *ret, struct err *e);
+
+#endif
