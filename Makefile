@@ -20,13 +20,13 @@ parser  :=
 cache   := blob builds db df images keys lease pin scan schema set store usage
 registry := copy local
 runtime :=
-runtime/sandbox := embed host mounts planner sandbox spec stub caps filter profile seccomp
+runtime/sandbox := embed host mounts planner sandbox spec stub caps filter profile seccomp cgroup cgroup_find
 runtime/container := container names record volume
 runtime/network :=
 builder := commit export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users work
 engine  := build build_context build_report image
 cli     := cmd_build cmd_complete jsonl opt plain progress session tree
-tests/unit := main arena clock config digest fs manifest passwd ref str task tmp_store db store
+tests/unit := main arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 
 src   = $(foreach r,$(1),$(addprefix $(r)/,$($(r))))

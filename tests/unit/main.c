@@ -5,6 +5,8 @@
 int main(void)
 {
 	static int (*const suites[])(void) = {
+		suite_store,
+		suite_db,
 		suite_task,
 		suite_str,
 		suite_fs,
@@ -15,6 +17,8 @@ int main(void)
 		suite_config,
 		suite_passwd,
 		suite_ref,
+		suite_caps,
+		suite_cgroup,
 	};
 	int failed = 0;
 

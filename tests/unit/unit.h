@@ -30,5 +30,9 @@ int suite_digest(void);
 int suite_fs(void);
 int suite_str(void);
 int suite_task(void);
+int suite_db(void);
+int suite_store(void);
+int suite_caps(void);
+int suite_cgroup(void);
 
 #endif
