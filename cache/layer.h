@@ -8,8 +8,9 @@
  * 1. A layer's files never change once a handle exists; in every state it can be mounted (cache/snapshot.h).
  * 2. A layer's files are a function of its tar: no opaque marker or copied-up twin is left that only makes
  *    sense above the layers it was made on. So one stored layer serves every image that names its diff ID.
- * 3. layers/<hex> appears only after all its data is synced; its row appears after the name.
- *    A name without a row is garbage; whoever removes such garbage holds layer_lock(exclusive).
+ * 3. layers/<hex> (and <hex>.split, <hex>.lost beside it) appears only after all its data is synced, its row
+ *    after the name. The diff ID is pinned (store_pin) from before the name until the store is closed: gc
+ *    never sees an unpinned name whose row is still to come.
  */
 #ifndef CACHE_LAYER_H
 #define CACHE_LAYER_H
@@ -66,12 +67,6 @@ NODISCARD int layer_unpack(struct job *j, struct store *s, struct lease *l, byte
  * diff ID is that of the canonical tar. */
 NODISCARD int layer_import(struct job *j, struct store *s, struct lease *l, bytes_get get, void *arg,
 			   struct layer **ret, struct err *e);
-
-/* Remove a stored layer's files; its row must be gone. For gc, under layer_lock(exclusive). */
-NODISCARD int layer_remove(struct store *s, const struct digest *diff_id, struct err *e);
-/* flock on layers/: publishers hold it shared from rename to row, gc exclusively from look-up to removal.
- * Returns a fd in *ret; closing it unlocks. */
-NODISCARD int layer_lock(struct store *s, bool exclusive, int *ret, struct err *e);
 
 #define auto_layer __attribute__((cleanup(layer_cleanup)))
 static inline void layer_cleanup(struct layer **l) { layer_unref(*l); }

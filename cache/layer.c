@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layer handles, opening, sealing, publishing and reading layers. */
+#include "cache/layer.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/fs.h"
+#include "cache/db.h"
+#include "cache/layer_dir.h"
+#include "cache/split.h"
+#include "cache/store.h"
+
+struct layer *layer_new(int fd, int home, const char *name)
+{
+	struct layer *l = xcalloc(1, sizeof(*l));
+
+	atomic_init(&l->refs, 1);
+	l->fd = fd;
+	l->home = home;
+	l->name = name ? xstrdup(name) : NULL;
+	return l;
+}
+
+struct layer *layer_ref(struct layer *l)
+{
+	atomic_fetch_add(&l->refs, 1);
+	return l;
+}
+
+void layer_unref(struct layer *l)
+{
+	if (!l || atomic_fetch_sub(&l->refs, 1) > 1)
+		return;
+	close(l->fd);
+	if (l->home >= 0)
+		close(l->home);
+	free(l->name);
+	free(l);
+}
+
+int layer_fd(const struct layer *l)
+{
+	return l->fd;
+}
+
+const struct digest *layer_diff_id(const struct layer *l)
+{
+	return &l->diff_id;
+}
+
+uint64_t layer_tar_size(const struct layer *l)
+{
+	return l->tar_size;
+}
+
+static int no_layer(const struct digest *d, enum err_kind kind, const char *why, struct err *e)
+{
+	char text[DIGEST_TEXT_MAX];
+
+	return err_set(e, kind, "layer %s %s", digest_text(d, text), why);
+}
+
+int layer_open(struct store *s, const struct digest *diff_id, struct layer **ret, struct err *e)
+{
+	auto_stmt struct stmt st = { 0 };
+	char hex[DIGEST_TEXT_MAX];
+	auto_fd int fd = -1;
+	int dir, r;
+
+	if (db_query(store_db(s), "SELECT tar_size, disk_size, entries FROM layers WHERE diff_id = ?",
+		     BIND(db_digest(diff_id)), &st, e) < 0)
+		return -1;
+	r = db_row(&st, e);
+	if (r <= 0)
+		return r < 0 ? -1 : no_layer(diff_id, ERR_NOT_FOUND, "is not in the store", e);
+	dir = store_dir(s, STORE_LAYERS, e);
+	if (dir < 0)
+		return -1;
+	fd = openat(dir, digest_hex(diff_id, hex), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return err_hint((no_layer(diff_id, ERR_CORRUPT, "has lost its files", e), e),
+				"run tare gc; then pull or build the image anew");
+	if (fd < 0)
+		return err_sys(e, "open layer %s", hex);
+	*ret = layer_new(take_fd(&fd), -1, NULL);
+	(*ret)->sealed = (*ret)->stored = true;
+	(*ret)->diff_id = *diff_id;
+	(*ret)->tar_size = (uint64_t)stmt_int(&st, 0);
+	(*ret)->disk_size = (uint64_t)stmt_int(&st, 1);
+	(*ret)->entries = (uint64_t)stmt_int(&st, 2);
+	(*ret)->empty = (*ret)->entries == 0;
+	return 0;
+}
+
+static int hash_put(void *arg, const void *p, size_t n, struct err *e UNUSED)
+{
+	hasher_update(arg, p, n);
+	return 0;
+}
+
+int layer_seal(struct job *j, struct store *s UNUSED, struct layer *l, struct err *e)
+{
+	struct seal_sum sum;
+	struct hasher h;
+
+	if (l->sealed)
+		return 0;
+	hasher_init(&h, HASH_SHA256);
+	if (seal_emit(j, l->fd, hash_put, &h, &sum, e) < 0)
+		return err_wrap(e, "compute a layer's digest");
+	l->diff_id = digest_final(&h);
+	l->tar_size = sum.tar_size;
+	l->disk_size = sum.disk_size;
+	l->entries = sum.entries;
+	l->sealed = true;
+	return 0;
+}
+
+static int is_stored(struct store *s, const struct layer *l, struct err *e)
+{
+	int64_t one;
+
+	return db_get_int(store_db(s), "SELECT 1 FROM layers WHERE diff_id = ?", BIND(db_digest(&l->diff_id)),
+			  &one, e);
+}
+
+/* Move one of the layer's names into layers/. One that is there already came from a process that died before
+ * its row (or is about to write it): complete, because it was synced before it got its name. */
+static int rename_part(const struct layer *l, int dir, const char *suffix, const char *hex, struct err *e)
+{
+	auto_free char *from = xasprintf("%s%s", l->name, suffix);
+	auto_free char *to = xasprintf("%s%s", hex, suffix);
+
+	if (renameat(l->home, from, dir, to) == 0 || errno == EEXIST || errno == ENOTEMPTY)
+		return 0;
+	if (errno == ENOENT && *suffix)
+		return 0;
+	return err_sys(e, "store layer %s", hex);
+}
+
+/* Sidecars first: whoever sees the directory sees all. A fresh sidecar may replace an old one: the same bytes. */
+static int rename_layer(const struct layer *l, int dir, struct err *e)
+{
+	char hex[DIGEST_TEXT_MAX];
+
+	digest_hex(&l->diff_id, hex);
+	if (rename_part(l, dir, ".lost", hex, e) < 0 || rename_part(l, dir, ".split", hex, e) < 0)
+		return -1;
+	fault_point("layer.sidecar");
+	if (rename_part(l, dir, "", hex, e) < 0)
+		return -1;
+	fault_point("layer.renamed");
+	return 0;
+}
+
+static int put_rows(struct store *s, struct layer *const *layers, size_t n, struct err *e)
+{
+	static const char sql[] = "INSERT OR IGNORE INTO layers (diff_id, form, tar_size, disk_size, entries, created)"
+				  " VALUES (?, 'tree', ?, ?, ?, ?)";
+	auto_tx struct tx tx = { 0 };
+
+	if (db_begin(store_db(s), &tx, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		const struct layer *l = layers[i];
+
+		if (db_run(store_db(s), sql, BIND(db_digest(&l->diff_id), db_int((int64_t)l->tar_size),
+						  db_int((int64_t)l->disk_size), db_int((int64_t)l->entries),
+						  db_int(clock_now_ns())), e) < 0)
+			return -1;
+	}
+	return db_commit(&tx, e);
+}
+
+/* The layers that the store doesn't have yet, each digest once; all are pinned. */
+static int pick_new(struct store *s, struct layer *const *layers, size_t n, struct layer **ret, size_t *nret,
+		    struct err *e)
+{
+	*nret = 0;
+	for (size_t i = 0; i < n; i++) {
+		bool again = layers[i]->stored;
+		int r;
+
+		if (store_pin(s, &layers[i]->diff_id, e) < 0)
+			return -1;
+		for (size_t k = 0; k < *nret && !again; k++)
+			again = digest_eq(&ret[k]->diff_id, &layers[i]->diff_id);
+		r = again ? 1 : is_stored(s, layers[i], e);
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			ret[(*nret)++] = layers[i];
+	}
+	return 0;
+}
+
+int layer_publish(struct store *s, struct layer *const *layers, size_t n, struct err *e)
+{
+	auto_free struct layer **fresh = xcalloc(n + 1, sizeof(*fresh));
+	auto_fd int sync = -1;
+	size_t nfresh;
+	int dir = store_dir(s, STORE_LAYERS, e);
+
+	if (dir < 0 || pick_new(s, layers, n, fresh, &nfresh, e) < 0)
+		return -1;
+	if (nfresh == 0)
+		return 0;
+	sync = fs_reopen(dir, O_RDONLY | O_DIRECTORY);
+	if (sync < 0 || syncfs(sync) < 0)
+		return err_sys(e, "sync the store");
+	fault_point("layer.synced");
+	for (size_t i = 0; i < nfresh; i++)
+		if (rename_layer(fresh[i], dir, e) < 0)
+			return -1;
+	if (fsync(sync) < 0)
+		return err_sys(e, "sync the store's layers");
+	fault_point("layer.named");
+	if (put_rows(s, fresh, nfresh, e) < 0)
+		return -1;
+	fault_point("layer.stored");
+	for (size_t i = 0; i < nfresh; i++)
+		fresh[i]->stored = true;
+	return 0;
+}
+
+struct check {			/* bytes pass through and are counted and hashed */
+	struct hasher h;
+	uint64_t size;
+	bytes_put put;
+	void *arg;
+};
+
+static int check_put(void *arg, const void *p, size_t n, struct err *e)
+{
+	struct check *c = arg;
+
+	hasher_update(&c->h, p, n);
+	c->size += n;
+	return c->put(c->arg, p, n, e);
+}
+
+int layer_read(struct job *j, struct store *s, const struct digest *diff_id, bytes_put put, void *arg,
+	       struct err *e)
+{
+	struct check c = { .put = put, .arg = arg };
+	auto_layer struct layer *l = NULL;
+	char hex[DIGEST_TEXT_MAX];
+	struct seal_sum sum;
+	struct digest got;
+	int dir = store_dir(s, STORE_LAYERS, e);
+	bool split;
+
+	if (dir < 0 || layer_open(s, diff_id, &l, e) < 0)
+		return -1;
+	hasher_init(&c.h, diff_id->alg);
+	digest_hex(diff_id, hex);
+	if (split_emit(j, dir, hex, l->fd, check_put, &c, &split, e) < 0 ||
+	    (!split && seal_emit(j, l->fd, check_put, &c, &sum, e) < 0))
+		return err_wrap(e, "read layer %s", hex);
+	got = digest_final(&c.h);
+	if (!digest_eq(&got, diff_id))
+		return err_hint((no_layer(diff_id, ERR_CORRUPT, "is damaged: its files were changed", e), e),
+				"remove the images that use it, then pull or build them anew");
+	return 0;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layers that come as tars from elsewhere: load and import. */
+#include <errno.h>
+
+#include "base/fs.h"
+#include "cache/archive.h"
+#include "cache/extract.h"
+#include "cache/layer_dir.h"
+#include "cache/lease.h"
+#include "cache/names.h"
+#include "cache/split.h"
+
+struct unpack {
+	struct job *job;
+	int home;		/* a directory of our own in the lease */
+	int tree;		/* home/u, O_PATH */
+	struct extract *x;
+	struct split_out *split;
+	struct archive_in *in;
+	struct tar_reader *tar;
+	struct hasher h;	/* of the tar's bytes */
+	uint64_t size, entries, disk;
+};
+
+static int unpack_init(struct unpack *u, struct job *j, struct lease *lease, struct err *e)
+{
+	char id[STORE_ID_MAX];
+
+	*u = (struct unpack){ .job = j, .home = -1, .tree = -1 };
+	store_id(id);
+	if (mkdirat(lease_dirfd(lease), id, 0700) < 0)
+		return err_sys(e, "create a directory for a layer");
+	u->home = openat(lease_dirfd(lease), id, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (u->home < 0 || mkdirat(u->home, "u", 0755) < 0)
+		return err_sys(e, "create a directory for a layer");
+	u->tree = openat(u->home, "u", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (u->tree < 0 || fchmodat(u->home, "u", 0755, 0) < 0)
+		return err_sys(e, "create a directory for a layer");
+	hasher_init(&u->h, HASH_SHA256);
+	return 0;
+}
+
+static void unpack_done(struct unpack *u)
+{
+	extract_free(u->x);
+	split_free(u->split);
+	tar_read_free(u->tar);
+	archive_close(u->in);
+	if (u->tree >= 0)
+		close(u->tree);
+	if (u->home >= 0)
+		close(u->home);
+}
+
+static ssize_t hash_get(void *arg, void *p, size_t n, struct err *e)
+{
+	struct unpack *u = arg;
+	ssize_t got = archive_get(u->in, p, n, e);
+
+	if (got > 0) {
+		hasher_update(&u->h, p, (size_t)got);
+		u->size += (uint64_t)got;
+	}
+	return got;
+}
+
+static int tar_bytes(void *arg, const void **p, size_t *n, struct err *e)
+{
+	struct unpack *u = arg;
+
+	return job_check(u->job, e) < 0 ? -1 : tar_data(u->tar, p, n, e);
+}
+
+static int archive_bytes(void *arg, const void **p, size_t *n, struct err *e)
+{
+	struct unpack *u = arg;
+
+	return job_check(u->job, e) < 0 ? -1 : archive_data(u->in, p, n, e);
+}
+
+/* Data of an entry that became no file: nowhere else to keep it. */
+static int keep_data(struct unpack *u, struct err *e)
+{
+	const void *p;
+	size_t n;
+
+	for (;;) {
+		if (tar_bytes(u, &p, &n, e) < 0)
+			return -1;
+		if (n == 0)
+			return 0;
+		if (split_raw(u->split, p, n, e) < 0)
+			return -1;
+	}
+}
+
+static int put_entry(struct unpack *u, const struct tar_entry *t, entry_data data, struct err *e)
+{
+	bool made;
+
+	if (++u->entries > ARCHIVE_ENTRIES_MAX)
+		return err_set(e, ERR_LIMIT, "a layer of more than %u entries", ARCHIVE_ENTRIES_MAX);
+	u->disk += (t->size + 4095) & ~(uint64_t)4095;
+	if (extract_put(u->x, t, data, u, &made, e) < 0)
+		return -1;
+	if (!u->split || t->type != TAR_FILE || t->size == 0)
+		return 0;
+	return made ? split_file(u->split, extract_path(u->x), t->size, e) : keep_data(u, e);
+}
+
+static void tell_left_out(struct unpack *u)
+{
+	uint64_t n = extract_left_out(u->x);
+
+	if (n)
+		event_warn(u->job->sink, "left out %llu device files: an ordinary user can't make them",
+			   (unsigned long long)n);
+}
+
+static int unpack_tar(struct unpack *u, bytes_get get, void *arg, struct err *e)
+{
+	struct extract_opts o = { .root = u->tree, .base = "", .layer = true, .now_ns = 0 };
+	struct tar_entry t;
+	int r;
+
+	if (archive_unzip(get, arg, &u->in, e) < 0 || split_new(u->home, "u", &u->split, e) < 0)
+		return -1;
+	u->tar = tar_read_new(hash_get, u, split_raw, u->split);
+	o.replace = split_lose;
+	o.arg = u->split;
+	u->x = extract_new(&o);
+	while ((r = tar_next(u->tar, &t, e)) > 0)
+		if (job_check(u->job, e) < 0 || put_entry(u, &t, tar_bytes, e) < 0)
+			return -1;
+	if (r < 0 || extract_end(u->x, e) < 0 || split_end(u->split, e) < 0)
+		return -1;
+	tell_left_out(u);
+	return 0;
+}
+
+static struct layer *layer_of(struct unpack *u)
+{
+	struct layer *l = layer_new(u->tree, u->home, "u");
+
+	u->tree = u->home = -1;
+	return l;
+}
+
+int layer_unpack(struct job *j, struct store *s UNUSED, struct lease *lease, bytes_get get, void *arg,
+		 struct layer **ret, struct err *e)
+{
+	struct unpack u;
+	struct layer *l;
+
+	if (unpack_init(&u, j, lease, e) < 0 || unpack_tar(&u, get, arg, e) < 0) {
+		unpack_done(&u);
+		return err_wrap(e, "unpack a layer");
+	}
+	l = layer_of(&u);
+	l->diff_id = digest_final(&u.h);
+	l->tar_size = u.size;
+	l->entries = u.entries;
+	l->disk_size = u.disk;
+	l->empty = u.entries == 0;
+	l->sealed = true;
+	unpack_done(&u);
+	*ret = l;
+	return 0;
+}
+
+static int import_tar(struct unpack *u, bytes_get get, void *arg, struct err *e)
+{
+	struct extract_opts o = { .root = u->tree, .base = "", .now_ns = 0 };
+	struct tar_entry t;
+	int r;
+
+	if (archive_read_tar(get, arg, &u->in, e) < 0)
+		return -1;
+	u->x = extract_new(&o);
+	while ((r = archive_next(u->in, &t, e)) > 0)
+		if (job_check(u->job, e) < 0 || put_entry(u, &t, archive_bytes, e) < 0)
+			return -1;
+	if (r < 0 || extract_end(u->x, e) < 0)
+		return -1;
+	tell_left_out(u);
+	return 0;
+}
+
+int layer_import(struct job *j, struct store *s, struct lease *lease, bytes_get get, void *arg,
+		 struct layer **ret, struct err *e)
+{
+	struct unpack u;
+	auto_layer struct layer *l = NULL;
+
+	if (unpack_init(&u, j, lease, e) < 0 || import_tar(&u, get, arg, e) < 0) {
+		unpack_done(&u);
+		return err_wrap(e, "import");
+	}
+	l = layer_of(&u);
+	l->empty = u.entries == 0;
+	unpack_done(&u);
+	if (layer_seal(j, s, l, e) < 0)
+		return -1;
+	*ret = take_ptr(&l);
+	return 0;
+}
