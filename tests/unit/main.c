@@ -19,6 +19,7 @@ int main(void)
 		suite_ref,
 		suite_caps,
 		suite_cgroup,
+		suite_seccomp,
 	};
 	int failed = 0;
 

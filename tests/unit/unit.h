@@ -34,5 +34,6 @@ int suite_db(void);
 int suite_store(void);
 int suite_caps(void);
 int suite_cgroup(void);
+int suite_seccomp(void);
 
 #endif
