@@ -16,7 +16,7 @@ WARN := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-protot
 
 base    := arena clock err event fault fs hash str task util
 image   := config config_json descriptor digest manifest media passwd platform ref
-parser  :=
+parser  := ast check diag directive dockerfile dotenv expand flags flags_chmod flags_mount glob heredoc ignore instr json lex parse pattern source words
 cache   := archive blob builds db df diff extract images keys layer lease names overlay pin scan schema seal set snapshot split store tar_pax tar_read tar_write unpack usage whiteout
 registry := copy local
 runtime :=
@@ -25,8 +25,8 @@ runtime/container := container names record volume
 runtime/network :=
 builder := commit export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users work
 engine  := build build_context build_report image
-cli     := cmd_build cmd_complete jsonl opt plain progress session tree
-tests/unit := main arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp
+cli     := cmd_build cmd_complete cmd_debug jsonl opt plain progress session tree
+tests/unit := main arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 
 src   = $(foreach r,$(1),$(addprefix $(r)/,$($(r))))

@@ -5,6 +5,10 @@
 int main(void)
 {
 	static int (*const suites[])(void) = {
+		suite_keys,
+		suite_images,
+		suite_lease,
+		suite_blob,
 		suite_store,
 		suite_db,
 		suite_task,

@@ -35,5 +35,9 @@ int suite_store(void);
 int suite_caps(void);
 int suite_cgroup(void);
 int suite_seccomp(void);
+int suite_blob(void);
+int suite_lease(void);
+int suite_images(void);
+int suite_keys(void);
 
 #endif
