@@ -20,6 +20,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_version,
 	&cmd_complete,
 	&cmd_man,
+	&cmd_debug_ast, &cmd_debug_expand, &cmd_debug_ignore, &cmd_debug_words,
 };
 
 static int version_run(struct cli *c, void *args UNUSED, int argc UNUSED, char **argv UNUSED,

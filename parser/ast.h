@@ -29,6 +29,7 @@ struct heredoc {
 	bool expand;		/* no part of the word was quoted */
 	struct str body;	/* chomp applied; without the terminator's line */
 	struct str raw;		/* as in the file, a slice of it */
+	struct str word;	/* the word as written, a slice of the instruction's text */
 	struct span at;		/* the word */
 };
 
@@ -76,7 +77,7 @@ struct dockerfile {		/* all in the arena given to dockerfile_parse() */
 
 /* The last value of a flag; false if it was not given. */
 bool node_flag(const struct node *n, const char *name, struct str *ret);
-/* A boolean flag as dockerfile_parse() accepted it: "--x", "--x=true" (any form of true); false if not given. */
+/* A boolean flag as dockerfile_parse() accepted it: "--x" or "--x=true"; false if not given. */
 bool node_flag_on(const struct node *n, const char *name);
 
 /* The S-expression form of parser tests: one line an instruction. Appends to ret. */

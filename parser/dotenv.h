@@ -8,7 +8,7 @@
 
 /*
  * Appends "K=V" for each line to ret. Leading blanks are dropped, everything behind "=" is the value,
- * quotes and trailing blanks included; '#' begins a comment only at the start of a line. A bare K takes
+ * quotes and trailing blanks included; '#' begins a comment only as a line's first character. A bare K takes
  * its value from get (may be NULL) and is left out if it is unset there.
  * Errors: ERR_USAGE with "name:line: ..." for a blank or a name without letters, invalid UTF-8, NUL.
  */

@@ -6,7 +6,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define EXPAND_MAX ((size_t)1 << 20)	/* bytes of a result */
+#define EXPAND_MAX ((size_t)1 << 20)	/* bytes of a word's result */
+#define EXPAND_BODY_MAX ((size_t)32 << 20)	/* of expand_body() */
 #define EXPAND_DEPTH 100		/* ${a:-${b:-...}} */
 
 struct env {

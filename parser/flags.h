@@ -50,20 +50,19 @@ const char *mount_sharing_name(enum mount_sharing s);
 
 /* ---- COPY/ADD --chmod: octal, or the BSD setmode grammar with umask 0; flags_chmod.c ---- */
 
-#define CHMOD_CLAUSES 16
+#define CHMOD_STEPS 64
 
-struct chmod_clause {		/* one operation of "ug+rX,o=u" */
-	mode_t who;		/* mask of the bits that may change: of u, g, o, with set-id and sticky bits */
-	char op;		/* '+' '-' '=' */
-	mode_t bits;		/* permissions of r w x s t in all places; who selects */
-	bool x_if;		/* 'X': x if it is a directory or has an x at the start */
-	char copy;		/* 'u' 'g' 'o': copied from there; 0: none */
+struct chmod_step {		/* one step of "ug+rX,o=u", in the order of the text */
+	char cmd;		/* '+' '-' bits; 'X' + bits if directory or any x at the start; 'u' 'g' 'o' copy */
+	mode_t bits;
+	mode_t to;		/* copy: mask of the triples that change (S_IRWXU, S_IRWXG, S_IRWXO) */
+	bool set, clear;	/* copy: "+" sets, "-" clears, "=" does both */
 };
 
 struct chmod_spec {
 	bool octal;
 	mode_t mode;		/* octal: all twelve bits */
-	struct chmod_clause clauses[CHMOD_CLAUSES];
+	struct chmod_step steps[CHMOD_STEPS];
 	size_t n;
 };
 
@@ -85,11 +84,13 @@ NODISCARD int retries_parse(struct str text, int *ret, struct err *e);
 NODISCARD int port_parse(struct str text, struct strv *ret, bool *mapped, struct err *e);
 /* A STOPSIGNAL: "9", "KILL", "SIGKILL", "SIGRTMIN+3", case folded. *ret is its number. Errors: ERR_USAGE. */
 NODISCARD int signal_parse(struct str text, int *ret, struct err *e);
+const char *signal_guess(struct str text);		/* a name like it, or NULL */
 
 /* What a COPY or ADD source is, once expanded. */
 enum copy_source { SOURCE_LOCAL, SOURCE_HTTP, SOURCE_GIT };
 enum copy_source copy_source_kind(struct str text);
 
-bool stage_name_valid(struct str name);			/* ^[a-z][a-z0-9-_.]*$, upper case folded */
+/* ^[a-z][a-z0-9-_.]*$, upper case folded */
+bool stage_name_valid(struct str name);
 
 #endif

@@ -39,7 +39,7 @@ struct instr_def {
 const struct instr_def *instr_find(struct str name);	/* case folded; NULL if there is none */
 const char *instr_guess(struct str name);		/* the nearest name, or NULL */
 const struct flag_def *instr_flag(const struct instr_def *def, struct str name);
-/* The nearest flag with its "--", or NULL. */
+/* The nearest flag, without "--", or NULL. */
 const char *instr_flag_guess(const struct instr_def *def, struct str name);
 
 #endif

@@ -15,6 +15,10 @@ void words_add(struct strs *l, struct str s);
 void words_done(struct strs *l);
 #define auto_words __attribute__((cleanup(words_done)))
 
+/* Length of the character at p (n > 0) and its code point; a byte that is not UTF-8 is 0x110000 + byte. */
+size_t utf8_next(const char *p, size_t n, uint32_t *ret);
+void utf8_put(struct buf *b, uint32_t c);		/* takes what utf8_next() gives */
+
 /* Length of the blank at p, 0 if there is none: Unicode white space, as the first word of a line sees it. */
 size_t space_len(const char *p, size_t n);
 struct str space_trim(struct str s);			/* Unicode white space at both ends */
@@ -36,5 +40,8 @@ enum json_form words_json(struct str s, struct arena *a, struct strs *ret, struc
 
 /* One line of CSV (RFC 4180: "a,""b"",c"); fields are decoded into the arena. False: a stray quote. */
 NODISCARD bool words_csv(struct str s, struct arena *a, struct strs *ret);
+
+/* Go's path.Clean: no "." and "//", ".." resolved by text, "." for nothing. Appends to ret. */
+void clean_path(struct str s, struct buf *ret);
 
 #endif
