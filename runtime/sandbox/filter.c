@@ -87,15 +87,31 @@ static bool new_call(const char *name, uint32_t token, uint32_t *nr)
 	return false;
 }
 
-/* A call that exists only as socketcall(2) or ipc(2) there: libseccomp names it by a negative number, which
- * is that call's first argument plus 100 or 200. */
-static void add_multiplexed(struct filter *f, struct filter_arch *a, size_t rule, int nr)
+/* Since Linux 4.3 and 5.1 calls of their own on x86 and s390, too; libseccomp keeps to the old way in. */
+static const struct { const char *name; uint32_t nr; } direct_calls[] = {
+	{ "socket", 359 }, { "socketpair", 360 }, { "bind", 361 }, { "connect", 362 }, { "listen", 363 },
+	{ "accept4", 364 }, { "getsockopt", 365 }, { "setsockopt", 366 }, { "getsockname", 367 },
+	{ "getpeername", 368 }, { "sendto", 369 }, { "sendmsg", 370 }, { "recvfrom", 371 }, { "recvmsg", 372 },
+	{ "shutdown", 373 }, { "semget", 393 }, { "semctl", 394 }, { "shmget", 395 }, { "shmctl", 396 },
+	{ "shmat", 397 }, { "shmdt", 398 }, { "msgget", 399 }, { "msgsnd", 400 }, { "msgrcv", 401 },
+	{ "msgctl", 402 },
+};
+
+/* A call that was only reached through socketcall(2) or ipc(2) there: libseccomp names it by a negative number,
+ * which is that call's first argument plus 100 or 200. Other arguments cannot be compared: they lie in memory. */
+static void add_multiplexed(struct filter *f, struct filter_arch *a, size_t rule, const char *name, int nr)
 {
 	struct filter_rule r = f->rules[rule];
 	bool sock = nr > -200;
 	int real = seccomp_syscall_resolve_name_arch(a->token, sock ? "socketcall" : "ipc");
 
-	if (nr > -100 || nr < -299 || real < 0 || r.nargs > 0)
+	if (nr > -100 || nr < -299 || real < 0)
+		return;
+	if (a->token == SCMP_ARCH_X86 || a->token == SCMP_ARCH_S390)
+		for (size_t i = 0; i < countof(direct_calls); i++)
+			if (strcmp(name, direct_calls[i].name) == 0)
+				entry_add(a, direct_calls[i].nr, rule);
+	if (r.nargs > 0)
 		return;
 	r.args[r.nargs++] = (struct filter_arg){ .op = FILTER_EQ, .value = (uint64_t)(-nr - (sock ? 100 : 200)) };
 	entry_add(a, (uint32_t)real, filter_add_rule(f, &r));
@@ -113,7 +129,7 @@ void filter_add_name(struct filter *f, size_t rule, const char *name)
 		if (nr >= 0)
 			entry_add(a, (uint32_t)nr, rule);
 		else if (nr != __NR_SCMP_ERROR)
-			add_multiplexed(f, a, rule, nr);
+			add_multiplexed(f, a, rule, name, nr);
 		else if (new_call(name, a->token, &fresh))
 			entry_add(a, fresh, rule);
 	}
