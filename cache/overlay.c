@@ -55,7 +55,7 @@ static int config(int fs, const struct overlay_spec *o, enum overlay_way way)
 			return -1;
 	if (o->upper >= 0 &&
 	    (set_dir(fs, way, "upperdir", o->upper) < 0 || set_dir(fs, way, "workdir", o->work) < 0 ||
-	     fs_config(fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0))
+	     (!o->durable && fs_config(fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)))
 		return -1;
 	return fs_config(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 }
@@ -77,7 +77,8 @@ static void classic_options(const struct overlay_spec *o, struct buf *b)
 	for (size_t i = 0; i < o->nlowers; i++)
 		buf_printf(b, "%s/proc/self/fd/%d", i ? ":" : ",lowerdir=", o->lowers[i]);
 	if (o->upper >= 0)
-		buf_printf(b, ",upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,volatile", o->upper, o->work);
+		buf_printf(b, ",upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d%s", o->upper, o->work,
+			   o->durable ? "" : ",volatile");
 }
 
 /* Mounted for a moment on a directory of ours, cloned off it, and taken away again. */

@@ -14,6 +14,7 @@ struct overlay_spec {
 	const int *lowers;	/* directories, the topmost first; at least one, two if upper is -1 */
 	size_t nlowers;
 	int upper, work;	/* of one file system; upper -1: read-only */
+	bool durable;		/* sync(2) and unmounting write the upper out; else "volatile": they need not */
 	bool userns;		/* whiteout_userns() */
 	int scratch;		/* a directory in which OVERLAY_CLASSIC may make its passing mount point */
 };

@@ -22,18 +22,18 @@ struct snapshot {
 	char id[STORE_ID_MAX];		/* our directory there: u (upper), w (work) */
 	int home;			/* it, O_PATH; -1 for a read-only snapshot of layers */
 	int upper;			/* -1: read-only */
-	bool userns, taken;
+	bool userns, taken, durable;
 };
 
 /* The upper directory's own attributes are those of the merged root: the ones below shall be seen. */
-static int copy_root(const struct snapshot *s, struct err *e)
+static int copy_root(const struct snapshot *s, const char *name, struct err *e)
 {
 	struct stat st = { .st_mode = 0755 };
 
 	if (s->nlayers && fstat(layer_fd(s->layers[s->nlayers - 1]), &st) < 0)
 		return err_sys(e, "stat a layer's root");
 	if (fchownat(s->upper, "", st.st_uid, st.st_gid, AT_EMPTY_PATH) < 0 ||
-	    fchmodat(s->home, "u", st.st_mode & 07777, 0) < 0)
+	    fchmodat(s->home, name, st.st_mode & 07777, 0) < 0)
 		return err_sys(e, "set up a writable directory");
 	return 0;
 }
@@ -49,14 +49,14 @@ static int make_home(struct snapshot *s, struct err *e)
 	s->upper = openat(s->home, "u", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->upper < 0)
 		return err_sys(e, "open a work directory");
-	return copy_root(s, e);
+	return copy_root(s, "u", e);
 }
 
 static int mount_layers(const struct snapshot *s, int upper, int work, int *ret, struct err *e)
 {
 	int *lowers = xcalloc(s->nlayers + 1, sizeof(int));
 	struct overlay_spec o = { .lowers = lowers, .nlowers = s->nlayers, .upper = upper, .work = work,
-				  .userns = s->userns, .scratch = s->home >= 0 ? s->home : s->lease };
+				  .durable = s->durable, .userns = s->userns, .scratch = s->home >= 0 ? s->home : s->lease };
 	int r;
 
 	for (size_t i = 0; i < s->nlayers; i++)
@@ -66,18 +66,37 @@ static int mount_layers(const struct snapshot *s, int upper, int work, int *ret,
 	return r;
 }
 
-static int mount_rw(struct snapshot *s, struct err *e)
+static int mount_upper(struct snapshot *s, const char *name, struct err *e)
 {
 	auto_fd int work = -1;
 
-	if (make_home(s, e) < 0)
-		return -1;
 	if (s->nlayers == 0)	/* no overlay: it would only add marks that hide what is not there */
 		return overlay_bind(s->upper, false, &s->mount, e);
-	work = openat(s->home, "w", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	work = openat(s->home, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (work < 0)
 		return err_sys(e, "open a work directory");
 	return mount_layers(s, s->upper, work, &s->mount, e);
+}
+
+static int mount_rw(struct snapshot *s, struct err *e)
+{
+	return make_home(s, e) < 0 ? -1 : mount_upper(s, "w", e);
+}
+
+/* The directories of a container; the upper's root gets its attributes once, then it is the container's own. */
+static int mount_kept(struct snapshot *s, int dir, struct err *e)
+{
+	bool fresh = mkdirat(dir, "upper", 0755) == 0;
+
+	if ((!fresh && errno != EEXIST) || (mkdirat(dir, "work", 0700) < 0 && errno != EEXIST))
+		return err_sys(e, "create a writable directory");
+	s->home = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	s->upper = openat(dir, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->home < 0 || s->upper < 0)
+		return err_sys(e, "open a writable directory");
+	if (fresh && copy_root(s, "upper", e) < 0)
+		return -1;
+	return mount_upper(s, "work", e);
 }
 
 /* Overlayfs wants two directories for a read-only mount; an empty one stands in. */
@@ -100,20 +119,41 @@ static int mount_ro(struct snapshot *s, struct err *e)
 	return r;
 }
 
-int snapshot_open(struct store *store UNUSED, struct lease *l, struct layer *const *layers, size_t n, bool rw,
-		  struct snapshot **ret, struct err *e)
+static struct snapshot *snapshot_new(int lease, struct layer *const *layers, size_t n)
 {
 	struct snapshot *s = xcalloc(1, sizeof(*s));
 
-	*s = (struct snapshot){ .mount = -1, .home = -1, .upper = -1, .lease = lease_dirfd(l),
-				.userns = whiteout_userns() };
+	*s = (struct snapshot){ .mount = -1, .home = -1, .upper = -1, .lease = lease, .userns = whiteout_userns() };
 	s->layers = xcalloc(n + 2, sizeof(*s->layers));
 	for (size_t i = 0; i < n; i++)
 		if (!layers[i]->empty)
 			s->layers[s->nlayers++] = layer_ref(layers[i]);
+	return s;
+}
+
+int snapshot_open(struct store *store UNUSED, struct lease *l, struct layer *const *layers, size_t n, bool rw,
+		  struct snapshot **ret, struct err *e)
+{
+	struct snapshot *s = snapshot_new(lease_dirfd(l), layers, n);
+
 	if ((rw ? mount_rw(s, e) : mount_ro(s, e)) < 0) {
 		snapshot_free(s);
 		return err_wrap(e, "mount a tree of layers");
+	}
+	*ret = s;
+	return 0;
+}
+
+int snapshot_open_kept(int dir, struct layer *const *layers, size_t n, bool durable, struct snapshot **ret,
+		       struct err *e)
+{
+	struct snapshot *s = snapshot_new(-1, layers, n);
+
+	s->durable = durable;
+	s->taken = true;	/* not ours to remove */
+	if (mount_kept(s, dir, e) < 0) {
+		snapshot_free(s);
+		return err_wrap(e, "mount the container's tree");
 	}
 	*ret = s;
 	return 0;
@@ -177,7 +217,7 @@ int snapshot_take(struct snapshot *s, struct layer **ret, struct err *e)
 
 	if (s->mount >= 0)
 		close(take_fd(&s->mount));
-	if (reduce(s, &empty, e) < 0 || copy_root(s, e) < 0)
+	if (reduce(s, &empty, e) < 0 || copy_root(s, "u", e) < 0)
 		return -1;
 	*ret = layer_new(take_fd(&s->upper), take_fd(&s->home), "u");
 	(*ret)->empty = empty;

@@ -25,6 +25,13 @@ struct store;
  */
 NODISCARD int snapshot_open(struct store *s, struct lease *l, struct layer *const *layers, size_t n, bool rw,
 			    struct snapshot **ret, struct err *e);
+/**
+ * The same with the changes in dir/upper and dir/work, which outlive the snapshot: a container's directory. They are made
+ * if they are missing. durable: the kernel writes them out as any file's; else they are lost with a crash, and
+ * dir/work/incompat then keeps anybody from mounting them again.
+ */
+NODISCARD int snapshot_open_kept(int dir, struct layer *const *layers, size_t n, bool durable, struct snapshot **ret,
+				 struct err *e);
 /* The root of the merged tree (usable as dirfd, for open_tree() and for move_mount()); the snapshot's. */
 int snapshot_fd(const struct snapshot *s);
 /**
