@@ -3,9 +3,9 @@
  * Content digests of chosen files beneath a directory, with a stat cache: a file whose inode, size, mtime and
  * ctime are as before is not read again.
  *
- * A directory's digest is that of its listing: one line of fields per entry, sorted by name (type, mode,
- * owner, size, digest of contents or of the subdirectory's listing). Times do not count. Listings are kept in the
- * store (table trees), so that tree_diff() can say later which file made two digests differ.
+ * A directory's digest is that of its listing: type, mode, owner, size and digest of each entry, sorted by
+ * name (a subdirectory's digest is again its listing's). Times do not count. Listings are kept in the store
+ * (table trees), so that tree_diff() can say later which file made two digests differ.
  */
 #ifndef CACHE_TREEHASH_H
 #define CACHE_TREEHASH_H
@@ -25,7 +25,7 @@ enum tree_pick {
 };
 
 struct tree_top {
-	const char *path;	/* beneath root, no link in it, no leading or trailing slash; "" is root itself */
+	const char *path;	/* beneath root, no link in it, no slash at the ends; "" is root itself */
 	const char *name;	/* what the listing calls it; NULL: path must be a directory, its entries count */
 };
 
@@ -42,10 +42,10 @@ struct tree_req {
 
 /**
  * Digest of the tops' listing (with a single unnamed top: that directory's own listing). s may be NULL: no
- * cache, and listings are not kept.
+ * cache, and listings are not kept. Only regular files are opened; a socket counts as an empty file.
  *
- * Errors: ERR_USAGE naming the path (not readable, not allowed, a FIFO or device where only files are
- *         sensible), ERR_SYS, ERR_CANCELLED.
+ * Errors: ERR_USAGE naming the path (not allowed to read it), ERR_CONFLICT (it vanished meanwhile), ERR_SYS,
+ *         ERR_CANCELLED.
  */
 NODISCARD int tree_hash(struct job *j, struct store *s, const struct tree_req *r, struct digest *ret,
 			struct err *e);
@@ -54,9 +54,5 @@ NODISCARD int tree_hash(struct job *j, struct store *s, const struct tree_req *r
  * "run.sh: mode 644 -> 755"; appended to ret. 1: found, 0: the same or no longer stored, -1. */
 NODISCARD int tree_diff(struct store *s, const struct digest *was, const struct digest *is, struct buf *ret,
 			struct err *e);
-
-/* Calls each() with the digest of every listing that this one names (its subdirectories'): what gc must keep with it. */
-NODISCARD int tree_children(struct str listing, void (*each)(void *arg, const struct digest *d), void *arg,
-			    struct err *e);
 
 #endif
