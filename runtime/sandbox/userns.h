@@ -46,9 +46,6 @@ bool userns_has_gid(const struct userns *u, uint32_t id);
 /* Where volatile state goes, owned: /run/tare, for an ordinary user $XDG_RUNTIME_DIR/tare, /run/user/ID/tare, or
  * /tmp/tare-ID. Made (0700) and checked to be the user's own. Errors: ERR_DENIED (somebody else's), ERR_SYS. */
 NODISCARD int userns_run_dir(const struct userns *u, char **ret, struct err *e);
-/* Where the store is by default, owned: /var/lib/tare, or $XDG_DATA_HOME/tare, $HOME/.local/share/tare. Not made.
- * Errors: ERR_USAGE (an ordinary user without a home directory). */
-NODISCARD int userns_data_dir(const struct userns *u, char **ret, struct err *e);
 
 /* Pure, for tests: the ranges of a /etc/subuid text that belong to name or id, in order; at most max. */
 size_t userns_subids(struct str text, struct str name, uint32_t id, struct userns_range *ret, size_t max);

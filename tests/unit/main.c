@@ -24,6 +24,7 @@ int main(void)
 		suite_caps,
 		suite_cgroup,
 		suite_seccomp,
+		suite_userns,
 	};
 	int failed = 0;
 

@@ -39,5 +39,6 @@ int suite_blob(void);
 int suite_lease(void);
 int suite_images(void);
 int suite_keys(void);
+int suite_userns(void);
 
 #endif
