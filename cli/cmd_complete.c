@@ -53,7 +53,7 @@ static int complete_run(struct cli *c, void *args UNUSED, int argc, char **argv,
 
 const struct cmd cmd_complete = {
 	.name = "__complete", .synopsis = "WORD...", .about = "Print what may complete the last word.",
-	.max = -1, .stop = true, .hidden = true, .run = complete_run,
+	.max = -1, .stop = true, .hidden = true, .bare = true, .run = complete_run,
 };
 
 /* ---- tare __man: the manual page, from the same tables ---- */
@@ -102,5 +102,5 @@ static int man_run(struct cli *c, void *args UNUSED, int argc UNUSED, char **arg
 }
 
 const struct cmd cmd_man = {
-	.name = "__man", .synopsis = "", .about = "Print the manual page.", .hidden = true, .run = man_run,
+	.name = "__man", .synopsis = "", .about = "Print the manual page.", .hidden = true, .bare = true, .run = man_run,
 };

@@ -66,7 +66,7 @@ static int ast_run(struct cli *c, void *args, int argc UNUSED, char **argv, stru
 
 const struct cmd cmd_debug_ast = {
 	.name = "debug ast", .synopsis = "[--check] FILE|-", .about = "Print a Dockerfile's tree, one line an instruction.",
-	.opts = ast_opts, .args_size = sizeof(struct ast_args), .min = 1, .max = 1, .hidden = true, .run = ast_run,
+	.opts = ast_opts, .args_size = sizeof(struct ast_args), .min = 1, .max = 1, .hidden = true, .bare = true, .run = ast_run,
 };
 
 /* ---- debug expand, debug words: a word a line in, a line of JSON out ---- */
@@ -178,13 +178,13 @@ static int words_run(struct cli *c, void *args, int argc UNUSED, char **argv UNU
 const struct cmd cmd_debug_expand = {
 	.name = "debug expand", .synopsis = "[options] <WORDS",
 	.about = "Expand each line of standard input as a word; print JSON strings. A line \"ENV K=V\" sets a variable.",
-	.opts = expand_opts, .args_size = sizeof(struct expand_args), .hidden = true, .run = expand_run,
+	.opts = expand_opts, .args_size = sizeof(struct expand_args), .hidden = true, .bare = true, .run = expand_run,
 };
 
 const struct cmd cmd_debug_words = {
 	.name = "debug words", .synopsis = "[options] <TEXTS",
 	.about = "Expand each line of standard input and split it; print JSON arrays. A line \"ENV K=V\" sets a variable.",
-	.opts = words_opts, .args_size = sizeof(struct expand_args), .hidden = true, .run = words_run,
+	.opts = words_opts, .args_size = sizeof(struct expand_args), .hidden = true, .bare = true, .run = words_run,
 };
 
 /* ---- debug ignore: is each path excluded? ---- */
@@ -245,5 +245,5 @@ static int ignore_run(struct cli *c, void *args UNUSED, int argc, char **argv, s
 const struct cmd cmd_debug_ignore = {
 	.name = "debug ignore", .synopsis = "[IGNOREFILE] <PATHS",
 	.about = "Tell whether each path of standard input is excluded. Without a file, lines are PATTERN<TAB>PATH.",
-	.max = 1, .hidden = true, .run = ignore_run,
+	.max = 1, .hidden = true, .bare = true, .run = ignore_run,
 };

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "runtime/sandbox/userns.h"
 
 static const struct cmd *const cmds[] = {
 	&cmd_version,
@@ -31,7 +32,7 @@ static int version_run(struct cli *c, void *args UNUSED, int argc UNUSED, char *
 }
 
 const struct cmd cmd_version = {
-	.name = "version", .synopsis = "", .about = "Print the version.", .run = version_run,
+	.name = "version", .synopsis = "", .about = "Print the version.", .bare = true, .run = version_run,
 };
 
 static void usage(FILE *out)
@@ -76,6 +77,18 @@ static int unknown_command(const char *word)
 	return 1;
 }
 
+/* An ordinary user's process moves into own namespaces here, before any thread exists. */
+static int enter_userns(struct err *e)
+{
+	auto_free char *note = NULL;
+
+	if (userns_enter(&note, e) < 0)
+		return -1;
+	if (note)
+		fprintf(stderr, "warning: %s\n", note);
+	return 0;
+}
+
 static int run_command(struct cli *c, const struct cmd *cmd, int argc, char **argv)
 {
 	auto_err struct err e = { 0 };
@@ -89,6 +102,8 @@ static int run_command(struct cli *c, const struct cmd *cmd, int argc, char **ar
 		opt_help(cmd, c->out);
 		return 0;
 	}
+	if (r == 0 && !cmd->bare)
+		r = enter_userns(&e);
 	if (r == 0)
 		r = cmd->run(c, args, n, argv, &e);
 	opt_free(cmd, args);

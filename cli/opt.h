@@ -43,6 +43,7 @@ struct cmd {
 	int min, max;		/* operands; max -1: any number */
 	bool stop;		/* options end at the first operand (run, exec) */
 	bool hidden;		/* not in --help */
+	bool bare;		/* touches neither store nor containers: no user namespace is entered */
 	void (*defaults)(void *args);	/* called before parsing; may be NULL */
 	/* argv: the operands, argc of them, NULL-terminated. Returns the exit status, or -1 with *e set. */
 	int (*run)(struct cli *c, void *args, int argc, char **argv, struct err *e);
