@@ -5,18 +5,34 @@
 
 #include "cache/builds.h"
 
+enum why_cause {
+	WHY_CACHED,		/* not executed: nothing to explain */
+	WHY_FIRST,		/* no earlier build of this step */
+	WHY_INPUT,		/* an input differs: .name */
+	WHY_STEP,		/* nothing of its own, but step .cause_step, which it builds on */
+	WHY_ASKED,		/* the user asked for it: row.note */
+	WHY_UNFINISHED,		/* the same, but it did not end well then */
+	WHY_GONE,		/* the same, but its result is no longer in the store */
+	WHY_NOT_RUN,		/* the build ended before it */
+};
+
 struct why_step {
 	struct build_step_row row;	/* strings owned */
 	struct key_inputs inputs;	/* what its key was made of */
-	bool first;			/* there is no earlier build of this step to compare with */
-	/* The first input that differs from the earlier build; name NULL: none differs (or it was a hit). */
-	char *name;			/* "file src/a.c", "arg VERSION", "base", "instruction" */
-	char *before, *after;		/* NULL: was not there, is not there any more */
-	char *text;			/* the whole reason in words, for every step that was not a hit */
+	char earlier[STORE_ID_MAX];	/* the earlier build that it is compared with; "": none */
+	int64_t earlier_ns;		/* when that began */
+	unsigned earlier_index;		/* the number of the step there */
+	struct digest earlier_key;
+	bool earlier_done;		/* it was cached or ended well there */
+	enum why_cause cause;
+	/* WHY_INPUT: "env PATH", "file src", "base", "instruction"; before, after: its values, NULL: it was
+	 * not there, it is not there any more; detail: what differs between two file trees, or NULL. */
+	char *name, *before, *after, *detail;
+	unsigned cause_step;		/* WHY_STEP: its number; 0: of another stage, not known which */
 };
 
 struct why {				/* { 0 } is a valid empty one */
-	struct build_row build, before;	/* before.id NULL: no earlier build */
+	struct build_row build;
 	struct why_step *v;
 	size_t n;
 };
@@ -24,5 +40,7 @@ struct why {				/* { 0 } is a valid empty one */
 /* build: the start of a build's id, NULL: the last one. Errors: ERR_NOT_FOUND. */
 NODISCARD int why_load(struct store *s, const char *build, struct why *ret, struct err *e);
 void why_done(struct why *w);
+/* The reason in words, a clause that may follow the step's name; empty if it was cached. */
+void why_text(const struct why *w, const struct why_step *st, struct buf *ret);
 
 #endif

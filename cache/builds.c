@@ -265,12 +265,14 @@ int build_find(struct store *s, const char *id, struct build_row *ret, struct er
 			 BIND(db_text(id), db_text(end)), ret, e);
 }
 
-int build_before(struct store *s, const struct build_row *b, struct build_row *ret, struct err *e)
+int build_earlier(struct store *s, const struct build_row *b, const char *slot, struct build_row *ret,
+		  struct err *e)
 {
-	return row_query(s, "SELECT " COLUMNS " FROM builds WHERE context = ? AND dockerfile = ? AND target IS ? "
-			 "AND started < ? AND id <> ? ORDER BY started DESC LIMIT 1",
-			 BIND(db_text(b->context), db_text(b->dockerfile), db_text(b->target),
-			      db_int(b->started_ns), db_text(b->id)), ret, e);
+	return row_query(s, "SELECT " COLUMNS " FROM builds b JOIN build_steps st ON st.build = b.id "
+			 "WHERE context = ? AND started < ? AND id <> ? AND slot = ? "
+			 "ORDER BY state > ?, started DESC LIMIT 1",
+			 BIND(db_text(b->context), db_int(b->started_ns), db_text(b->id), db_text(slot),
+			      db_int(BUILD_MISS)), ret, e);
 }
 
 int build_steps(struct store *s, const char *id, struct build_steps *ret, struct err *e)

@@ -70,8 +70,10 @@ struct build_steps {			/* { 0 } is a valid empty one */
 };
 /* The build whose id starts with id; NULL: the last. 1 found, 0 not, -1 (ERR_CONFLICT: several). */
 NODISCARD int build_find(struct store *s, const char *id, struct build_row *ret, struct err *e);
-/* The last build of the same Dockerfile and target that ended before b started. 1, 0 or -1. */
-NODISCARD int build_before(struct store *s, const struct build_row *b, struct build_row *ret, struct err *e);
+/* The last build of b's context before it that has a step at slot: preferably one where the step was cached or
+ * ended well. 1 found, 0 not, -1. */
+NODISCARD int build_earlier(struct store *s, const struct build_row *b, const char *slot, struct build_row *ret,
+			    struct err *e);
 NODISCARD int build_steps(struct store *s, const char *id, struct build_steps *ret, struct err *e);
 void build_row_done(struct build_row *r);
 void build_steps_done(struct build_steps *l);

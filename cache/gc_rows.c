@@ -2,12 +2,14 @@
 /* Which images and build keys gc evicts, and the rows that are garbage once they are gone. */
 #include "cache/gc_rows.h"
 
+#include <sys/stat.h>
+
 #include "base/clock.h"
 #include "cache/db.h"
 #include "cache/keys.h"
+#include "cache/listing.h"
 #include "cache/pin.h"
 #include "cache/set.h"
-#include "cache/treehash.h"
 
 #define STATCACHE_KEPT_S (30 * 86400)	/* a row not used for that long goes */
 
@@ -130,15 +132,27 @@ struct marking {
 	size_t n;
 };
 
-static void mark(void *arg, const struct digest *d)
+static void mark(struct marking *m, const struct digest *d)
 {
-	struct marking *m = arg;
 	struct set_item it = set_digest(d);
 
 	if (!set_add(&m->kept, &it))
 		return;
 	m->todo = xrealloc(m->todo, (m->n + 1) * sizeof(*m->todo));
 	m->todo[m->n++] = *d;
+}
+
+static void mark_children(struct marking *m, struct str listing)
+{
+	struct listing_entry l;
+
+	while (listing_next(&listing, &l)) {
+		struct digest d = { .alg = HASH_SHA256 };
+
+		memcpy(d.b, l.digest, sizeof(l.digest));
+		if (S_ISDIR(l.type))
+			mark(m, &d);
+	}
 }
 
 static void mark_inputs(struct marking *m, struct str packed)
@@ -166,12 +180,14 @@ static int mark_all(struct marking *m, struct err *e)
 	while ((r = db_row(&st, e)) > 0)
 		mark_inputs(m, stmt_bytes(&st, 0));
 	while (r == 0 && m->n) {
-		auto_buf struct buf listing = { 0 };
+		auto_buf struct buf listing = { .max = (size_t)1 << 30 };
 		struct digest d = m->todo[--m->n];
 
 		r = trees_get(m->store, &d, &listing, e);
-		if (r > 0)
-			r = tree_children(buf_view(&listing), mark, m, e);
+		if (r < 0)
+			return -1;
+		mark_children(m, buf_view(&listing));
+		r = 0;
 	}
 	return r;
 }

@@ -114,14 +114,14 @@ static void test_damaged(void **state)
 	assert_int_equal(blob_read(t->s, &d, 100, &b, &e), 0);
 }
 
-static int put_one(void *arg)
+static int put_one(const char *root)
 {
 	auto_err struct err e = { 0 };
 	struct blob_in *in;
 	struct store *s;
 	struct digest d;
 
-	if (store_open(arg, &s, &e) < 0 || blob_begin(s, 100, &in, &e) < 0 || blob_write(in, "half ", 5, &e) < 0 ||
+	if (store_open(root, &s, &e) < 0 || blob_begin(s, 100, &in, &e) < 0 || blob_write(in, "half ", 5, &e) < 0 ||
 	    blob_write(in, "and half", 8, &e) < 0 || blob_commit(in, NULL, &d, NULL, &e) < 0)
 		return 1;
 	store_close(s);
@@ -145,12 +145,12 @@ static void test_killed(void **state)
 
 		assert_int_equal(fs_remove(store_dir(t->s, STORE_BLOBS, &e), digest_hex(&d, hex), &e), 0);
 		size_t before = temps(t);
-		check(tmp_fork_fault(rows[i].point, 1, put_one, t->root) == 256 + SIGKILL, "%s", rows[i].point);
+		check(tmp_fork_fault(t, rows[i].point, 1, put_one) == 256 + SIGKILL, "%s", rows[i].point);
 		check(tmp_count(t, "blobs/sha256") == rows[i].blobs, "%s", rows[i].point);
 		check(temps(t) - before == rows[i].temps, "%s", rows[i].point);
 		if (rows[i].blobs)
 			check(blob_read(t->s, &d, 100, &b, &e) == 0, "%s: %s", rows[i].point, err_text(&e));
-		check(tmp_fork(put_one, t->root) == 0, "%s", rows[i].point);	/* and it can be done again */
+		check(tmp_fork(t, put_one) == 0, "%s", rows[i].point);	/* and it can be done again */
 		assert_int_equal(blob_read(t->s, &d, 100, &b, &e), 0);
 	}
 }

@@ -177,13 +177,14 @@ static void test_processes(void **state)
 	struct tmp_store *t = *state;
 	int status;
 
+	tmp_close(t);
 	for (int i = 0; i < 4; i++)
-		if (fork() == 0)
-			_exit(add_in_process(t->root));
+		tmp_start(t, add_in_process);
 	for (int i = 0; i < 4; i++) {
 		assert_true(wait(&status) > 0);
 		assert_int_equal(status, 0);
 	}
+	tmp_open(t);
 	assert_int_equal(tmp_int(t->s, "SELECT n FROM counter"), 400);
 }
 

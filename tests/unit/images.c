@@ -157,14 +157,14 @@ static void test_list(void **state)
 	assert_int_equal(l.v[1].names.n, 0);
 }
 
-static int store_image(void *arg)
+static int store_image(const char *root)
 {
 	auto_err struct err e = { 0 };
 	struct digest layer = tmp_digest(1);
 	struct image_row row = { .config = tmp_digest(51), .created_ns = 1 };
 	struct store *s;
 
-	if (store_open(arg, &s, &e) < 0 || store_pin(s, &layer, &e) < 0)
+	if (store_open(root, &s, &e) < 0 || store_pin(s, &layer, &e) < 0)
 		return 1;
 	row.manifest = tmp_digest(50);
 	if (images_put(s, &row, &layer, 1, &e) < 0 || images_tag(s, "k:1", &row.manifest, &e) < 0 ||
@@ -181,7 +181,7 @@ static void test_killed(void **state)
 	unsigned n = 1;
 
 	tmp_layer(t->s, 1);
-	while (tmp_fork_fault("*", n, store_image, t->root) == 256 + SIGKILL) {
+	while (tmp_fork_fault(t, "*", n, store_image) == 256 + SIGKILL) {
 		assert_int_equal(tmp_int(t->s, "SELECT count(*) FROM images"),
 				 tmp_int(t->s, "SELECT count(*) FROM image_layers"));
 		assert_int_equal(tmp_int(t->s, "SELECT count(*) FROM tags WHERE manifest NOT IN "

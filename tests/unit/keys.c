@@ -191,9 +191,12 @@ static void test_record(void **state)
 	check_str(last.id, b);
 	check_str(last.status, "failed");
 	assert_true(!last.target && last.ended_ns >= last.started_ns);
-	assert_int_equal(build_before(t->s, &last, &before, &e), 1);
+	assert_int_equal(build_earlier(t->s, &last, "f|0|1", &before, &e), 1);
+	check_str(before.id, other);
+	assert_int_equal(build_earlier(t->s, &before, "f|0|1", &before, &e), 1);
 	check_str(before.id, a);
-	assert_int_equal(build_before(t->s, &before, &last, &e), 0);
+	assert_int_equal(build_earlier(t->s, &before, "f|0|1", &before, &e), 0);
+	assert_int_equal(build_earlier(t->s, &last, "f|0|2", &before, &e), 0);
 	other[7] = '\0';
 	assert_int_equal(build_find(t->s, other, &before, &e), 1);
 	check_str(before.target, "test");

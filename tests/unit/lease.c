@@ -32,42 +32,20 @@ static void test_directory(void **state)
 	lease_free(NULL);
 }
 
-struct pinner {
-	const char *root;
-	int ready[2], go[2];	/* pipes: child says it has pinned; parent's end closes: the child ends */
-};
-
-static int pin_and_wait(void *arg)
+/* Pins two digests by both means, says so by making the file `ready`, and waits to be killed. */
+static int pin_and_wait(const char *root)
 {
-	struct pinner *p = arg;
+	auto_free char *ready = xasprintf("%s/ready", root);
 	auto_err struct err e = { 0 };
 	struct digest d = tmp_digest(1), d2 = tmp_digest(2);
 	struct store *s;
 	struct lease *l;
-	char c;
 
-	close(p->go[1]);
-	if (store_open(p->root, &s, &e) < 0 || lease_new(s, &l, &e) < 0 || store_pin(s, &d, &e) < 0 ||
-	    lease_pin(l, &d2, &e) < 0 || write(p->ready[1], "x", 1) != 1)
-		_exit(1);
-	(void)!read(p->go[0], &c, 1);
-	_exit(0);	/* nothing is given back: as after a kill */
-}
-
-static pid_t start_pinner(struct pinner *p)
-{
-	pid_t pid;
-	char c;
-
-	assert_int_equal(pipe2(p->ready, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(p->go, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0)
-		_exit(pin_and_wait(p));
-	close(p->ready[1]);
-	close(p->go[0]);
-	assert_int_equal(read(p->ready[0], &c, 1), 1);
-	return pid;
+	if (store_open(root, &s, &e) < 0 || lease_new(s, &l, &e) < 0 || store_pin(s, &d, &e) < 0 ||
+	    lease_pin(l, &d2, &e) < 0 || mkdir(ready, 0700) < 0)
+		return 1;
+	for (;;)
+		pause();
 }
 
 static void test_pins_die_with_process(void **state)
@@ -75,12 +53,15 @@ static void test_pins_die_with_process(void **state)
 	struct tmp_store *t = *state;
 	auto_err struct err e = { 0 };
 	struct digest d[] = { tmp_digest(1), tmp_digest(2), tmp_digest(3) };
-	struct pinner p = { .root = t->root };
 	auto_fd int fd = -1;
 	pid_t pid;
 
+	tmp_close(t);
+	pid = tmp_start(t, pin_and_wait);
+	while (!tmp_exists(t, "ready"))
+		usleep(1000);
+	tmp_open(t);
 	assert_int_equal(pin_open(t->s, PIN_KEEP, &fd, &e), 0);
-	pid = start_pinner(&p);
 	for (size_t i = 0; i < countof(d); i++) {
 		assert_int_equal(pin_held(fd, &d[i]), i < 2);
 		assert_int_equal(pin_claim(fd, &d[i], &e), i == 2);
@@ -91,8 +72,6 @@ static void test_pins_die_with_process(void **state)
 	assert_int_equal(pin_claim(fd, &d[0], &e), 0);
 	assert_int_equal(pin_claim(fd, &d[1], &e), 1);
 	pin_release(fd, &d[1]);
-	close(p.ready[0]);
-	close(p.go[1]);
 }
 
 static void test_lease_pins(void **state)
@@ -141,13 +120,13 @@ static void test_key_lock(void **state)
 	job_done(&j);
 }
 
-static int make_lease(void *arg)
+static int make_lease(const char *root)
 {
 	auto_err struct err e = { 0 };
 	struct store *s;
 	struct lease *l;
 
-	if (store_open(arg, &s, &e) < 0 || lease_new(s, &l, &e) < 0)
+	if (store_open(root, &s, &e) < 0 || lease_new(s, &l, &e) < 0)
 		return 1;
 	lease_free(l);
 	store_close(s);
@@ -163,10 +142,10 @@ static void test_dead(void **state)
 	auto_strv struct strv dead = { 0 };
 
 	for (size_t i = 0; i < countof(points); i++) {
-		check(tmp_fork_fault(points[i], 1, make_lease, t->root) == 256 + SIGKILL, "%s", points[i]);
+		check(tmp_fork_fault(t, points[i], 1, make_lease) == 256 + SIGKILL, "%s", points[i]);
 		assert_int_equal(tmp_count(t, "work"), i + 1);
 	}
-	assert_int_equal(tmp_fork(make_lease, t->root), 0);
+	assert_int_equal(tmp_fork(t, make_lease), 0);
 	assert_int_equal(tmp_count(t, "work"), countof(points));
 }
 

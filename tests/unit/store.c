@@ -157,13 +157,13 @@ static void test_no_place(void **state)
 
 /* --- many at once --- */
 
-static int open_close(void *arg)
+static int open_close(const char *root)
 {
 	auto_err struct err e = { 0 };
 	struct store *s;
 
 	for (int i = 0; i < 3; i++) {
-		if (store_open(arg, &s, &e) < 0) {
+		if (store_open(root, &s, &e) < 0) {
 			fprintf(stderr, "%s\n", err_text(&e));
 			return 1;
 		}
@@ -178,8 +178,7 @@ static void test_first_together(void **state)
 	int status, left = 8;
 
 	for (int i = 0; i < left; i++)
-		if (fork() == 0)
-			_exit(open_close(t->root));
+		tmp_start(t, open_close);
 	while (left-- > 0) {
 		assert_true(wait(&status) > 0);
 		assert_int_equal(status, 0);
@@ -192,8 +191,8 @@ static void test_killed_while_made(void **state)
 	struct tmp_store *t = *state;
 	unsigned n = 1;
 
-	while (tmp_fork_fault("*", n, open_close, t->root) == 256 + SIGKILL) {
-		assert_int_equal(tmp_fork(open_close, t->root), 0);
+	while (tmp_fork_fault(t, "*", n, open_close) == 256 + SIGKILL) {
+		assert_int_equal(tmp_fork(t, open_close), 0);
 		auto_err struct err e = { 0 };
 		assert_int_equal(fs_remove(AT_FDCWD, t->root, &e), 0);
 		n++;
@@ -220,16 +219,16 @@ static int full(struct err *e)
 	return ok;
 }
 
-static int on_tiny_disk(void *arg)
+static int on_tiny_disk(const char *root)
 {
 	auto_err struct err e = { 0 };
 	struct store *s;
 
-	if (own_mounts(arg, "size=16k") < 0)
+	if (own_mounts(root, "size=16k") < 0)
 		return 77;
-	if (store_open(arg, &s, &e) == 0 || !full(&e))
+	if (store_open(root, &s, &e) == 0 || !full(&e))
 		return 1;
-	if (mount(NULL, arg, NULL, MS_REMOUNT, "size=4m") < 0 || store_open(arg, &s, &e) < 0)
+	if (mount(NULL, root, NULL, MS_REMOUNT, "size=4m") < 0 || store_open(root, &s, &e) < 0)
 		return 2;	/* what was half made does not stand in the way */
 	store_close(s);
 	return 0;
@@ -247,7 +246,7 @@ static int fill(const char *root)
 	return fd;
 }
 
-static int on_full_disk(void *arg)
+static int on_full_disk(const char *root)
 {
 	auto_err struct err e = { 0 };
 	static char big[1 << 20];
@@ -255,13 +254,13 @@ static int on_full_disk(void *arg)
 	struct digest d;
 	int fd;
 
-	if (own_mounts(arg, "size=4m") < 0)
+	if (own_mounts(root, "size=4m") < 0)
 		return 77;
-	if (store_open(arg, &s, &e) < 0 || blob_put(s, "a", 1, &d, &e) < 0)
+	if (store_open(root, &s, &e) < 0 || blob_put(s, "a", 1, &d, &e) < 0)
 		return 1;
 	if (db_run(store_db(s), "INSERT INTO trees VALUES ('first', 'kept')", BIND_NONE, &e) < 0)
 		return 2;
-	fd = fill(arg);
+	fd = fill(root);
 	big[0] = 1;
 	if (blob_put(s, big, sizeof(big), &d, &e) == 0 || !full(&e))
 		return 3;
@@ -278,24 +277,24 @@ static int on_full_disk(void *arg)
 	return 0;
 }
 
-static int on_read_only_disk(void *arg)
+static int on_read_only_disk(const char *root)
 {
 	auto_err struct err e = { 0 };
 	struct store *s;
 
-	if (own_mounts(arg, "size=4m") < 0)
+	if (own_mounts(root, "size=4m") < 0)
 		return 77;
-	if (mount(NULL, arg, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+	if (mount(NULL, root, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
 		return 1;
-	if (store_open(arg, &s, &e) == 0 || e.kind != ERR_DENIED || !e.hint)
+	if (store_open(root, &s, &e) == 0 || e.kind != ERR_DENIED || !e.hint)
 		return 2;
 	err_clear(&e);
-	if (mount(NULL, arg, NULL, MS_REMOUNT, NULL) < 0 || store_open(arg, &s, &e) < 0)
+	if (mount(NULL, root, NULL, MS_REMOUNT, NULL) < 0 || store_open(root, &s, &e) < 0)
 		return 3;
 	store_close(s);
-	if (mount(NULL, arg, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+	if (mount(NULL, root, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
 		return 4;
-	if (store_open(arg, &s, &e) < 0)
+	if (store_open(root, &s, &e) < 0)
 		return e.kind == ERR_DENIED && e.hint ? 0 : 5;
 	return db_run(store_db(s), "DELETE FROM trees", BIND_NONE, &e) < 0 && e.kind == ERR_DENIED && e.hint ? 0 : 6;
 }
@@ -303,12 +302,12 @@ static int on_read_only_disk(void *arg)
 static void test_disks(void **state)
 {
 	struct tmp_store *t = *state;
-	static const struct { const char *name; int (*fn)(void *); } rows[] = {
+	static const struct { const char *name; int (*fn)(const char *); } rows[] = {
 		{ "tiny", on_tiny_disk }, { "full", on_full_disk }, { "read-only", on_read_only_disk },
 	};
 
 	for (size_t i = 0; i < countof(rows); i++) {
-		int r = tmp_fork(rows[i].fn, t->root);
+		int r = tmp_fork(t, rows[i].fn);
 
 		if (r == 77)
 			skip();		/* an ordinary user may not mount */

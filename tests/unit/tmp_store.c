@@ -136,28 +136,60 @@ int64_t tmp_int(struct store *s, const char *sql)
 	return n;
 }
 
-int tmp_fork_fault(const char *point, unsigned n, int (*fn)(void *arg), void *arg)
+void tmp_close(struct tmp_store *t)
 {
-	auto_free char *fault = xasprintf("%s:%u", point ? point : "", n);
-	int status;
+	store_close(t->s);
+	t->s = NULL;
+}
+
+void tmp_open(struct tmp_store *t)
+{
+	auto_err struct err e = { 0 };
+
+	check(store_open(t->root, &t->s, &e) == 0, "%s", err_text(&e));
+}
+
+static pid_t start(struct tmp_store *t, const char *fault, int (*fn)(const char *root))
+{
 	pid_t pid;
 
 	fflush(NULL);
 	pid = fork();
 	assert_true(pid >= 0);
-	if (pid == 0) {
-		atomic_store(&fault_state, FAULT_UNKNOWN);
-		if (point)
-			setenv("TARE_FAULT", fault, 1);
-		else
-			unsetenv("TARE_FAULT");
-		_exit(fn(arg));
-	}
+	if (pid > 0)
+		return pid;
+	for (int sig = 1; sig < 32; sig++)
+		signal(sig, SIG_DFL);	/* cmocka's handlers would go on with the tests */
+	atomic_store(&fault_state, FAULT_UNKNOWN);
+	if (fault)
+		setenv("TARE_FAULT", fault, 1);
+	else
+		unsetenv("TARE_FAULT");
+	_exit(fn(t->root));
+}
+
+pid_t tmp_start(struct tmp_store *t, int (*fn)(const char *root))
+{
+	assert_null(t->s);
+	return start(t, NULL, fn);
+}
+
+int tmp_fork_fault(struct tmp_store *t, const char *point, unsigned n, int (*fn)(const char *root))
+{
+	auto_free char *fault = point ? xasprintf("%s:%u", point, n) : NULL;
+	bool open = t->s != NULL;
+	int status;
+	pid_t pid;
+
+	tmp_close(t);
+	pid = start(t, fault, fn);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (open)
+		tmp_open(t);
 	return WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-int tmp_fork(int (*fn)(void *arg), void *arg)
+int tmp_fork(struct tmp_store *t, int (*fn)(const char *root))
 {
-	return tmp_fork_fault(NULL, 0, fn, arg);
+	return tmp_fork_fault(t, NULL, 0, fn);
 }

@@ -26,9 +26,16 @@ bool tmp_layer_exists(const struct tmp_store *t, const struct digest *d);
 size_t tmp_count(const struct tmp_store *t, const char *dir);	/* entries of a directory; 0 if there is none */
 int64_t tmp_int(struct store *s, const char *sql);		/* the number that a query gives */
 
-/* Run fn(arg) in a child process, which ends with its result; 256 + n if signal n killed it. */
-int tmp_fork(int (*fn)(void *arg), void *arg);
+/*
+ * Run fn(root) in a child process, which ends with its result; 256 + n if signal n killed it. The store is
+ * closed meanwhile and opened again: SQLite's memory must not cross a fork().
+ */
+int tmp_fork(struct tmp_store *t, int (*fn)(const char *root));
 /* The same with TARE_FAULT=point:n, or without if point is NULL. */
-int tmp_fork_fault(const char *point, unsigned n, int (*fn)(void *arg), void *arg);
+int tmp_fork_fault(struct tmp_store *t, const char *point, unsigned n, int (*fn)(const char *root));
+/* Start such a child and go on. The store must be closed (tmp_close). */
+pid_t tmp_start(struct tmp_store *t, int (*fn)(const char *root));
+void tmp_close(struct tmp_store *t);
+void tmp_open(struct tmp_store *t);
 
 #endif

@@ -40,5 +40,6 @@ int suite_lease(void);
 int suite_images(void);
 int suite_keys(void);
 int suite_userns(void);
+int suite_gc(void);
 
 #endif
