@@ -25,8 +25,8 @@ runtime/container := container names record volume
 runtime/network :=
 builder := commit export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users why work
 engine  := build build_context build_report image
-cli     := cmd_build cmd_complete cmd_debug jsonl opt plain progress session tree
-tests/unit := main arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc
+cli     := cmd_build cmd_complete cmd_debug jsonl opt plain progress session tree format table template template_funcs template_run
+tests/unit := main arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 
 src   = $(foreach r,$(1),$(addprefix $(r)/,$($(r))))

@@ -20,6 +20,7 @@
 #define check_str(got, want) assert_string_equal((got), (want))
 
 /* Each suite_<module>() lives in tests/unit/<module>.c and returns the number of failures (keep sorted). */
+int suite_template(void);
 int suite_manifest(void);
 int suite_config(void);
 int suite_passwd(void);
