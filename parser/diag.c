@@ -10,6 +10,7 @@
 
 #define SHOWN 120	/* columns of a source line that are shown around the place */
 #define LEAD 40		/* columns of them before the place */
+#define TEXT_MAX 1000	/* bytes of a message */
 
 /* Bytes a terminal would obey, or that are no text, never reach it. */
 static char *sanitize(char *msg)
@@ -25,6 +26,10 @@ static char *sanitize(char *msg)
 			buf_printf(&b, "\\x%02x", c & 0xff);
 		else
 			buf_add(&b, s.p + i, len);
+		if (b.n > TEXT_MAX) {
+			buf_puts(&b, "...");
+			break;
+		}
 	}
 	return buf_take(&b);
 }

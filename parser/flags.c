@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "parser/words.h"
 
 bool bool_parse(struct str text, bool *ret)
 {
@@ -188,7 +189,7 @@ const char *signal_guess(struct str text)
 
 	for (size_t i = 0; i < countof(signals); i++)
 		names[i] = signals[i].name;
-	return str_nearest(signal_name(text), names);
+	return word_nearest(signal_name(text), names);
 }
 
 /* ---- others ---- */

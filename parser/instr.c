@@ -2,7 +2,7 @@
 /* One row an instruction; to add one, add its row, its check (check.c) and its lowering (builder/). */
 #include "parser/instr.h"
 
-#include <stdlib.h>
+#include "parser/words.h"
 
 static const struct flag_def add_flags[] = {
 	{ "checksum", FLAG_STRING }, { "chmod", FLAG_STRING }, { "chown", FLAG_STRING }, { "exclude", FLAG_LIST },
@@ -59,7 +59,7 @@ const char *instr_guess(struct str name)
 
 	for (size_t i = 0; i < countof(instrs); i++)
 		names[i] = instrs[i].name;
-	return str_nearest(name, names);
+	return word_nearest(name, names);
 }
 
 const struct flag_def *instr_flag(const struct instr_def *def, struct str name)
@@ -77,5 +77,5 @@ const char *instr_flag_guess(const struct instr_def *def, struct str name)
 
 	for (const struct flag_def *f = def->flags; f && f->name && n + 1 < countof(names); f++)
 		names[n++] = f->name;
-	return str_nearest(name, names);
+	return word_nearest(name, names);
 }

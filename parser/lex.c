@@ -329,6 +329,8 @@ void lex_body(struct lexer *l, struct line *line, struct heredoc *ret)
 	unsigned like = 0;
 
 	ret->raw = ret->body = str_sub(l->src->text, start, 0);
+	if (l->stop)	/* an earlier one of this line has no end */
+		return;
 	for (; line_raw(l, l->next, &s); ret->raw.n += s.n) {
 		l->next++;
 		end = trim_end(s);

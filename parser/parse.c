@@ -117,6 +117,8 @@ static bool take_json(struct instr_text *t, struct str text, struct strs *words,
 		diag_error(t->p->diag, span_of(t, bad), NULL,
 			   "%s: when using JSON array syntax, arrays must be comprised of strings only",
 			   t->n->def->name);
+		words_add(words, bad);	/* so that the number of words is no second complaint */
+		words_add(at, bad);
 		t->n->json = true;
 		return true;
 	case JSON_NONE:
