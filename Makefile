@@ -23,10 +23,10 @@ runtime :=
 runtime/sandbox := embed host mounts planner sandbox spec stub caps filter profile seccomp cgroup cgroup_find userns
 runtime/container := container names record volume
 runtime/network :=
-builder := commit export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users why work
+builder := commit copy copy_dest copy_match copy_tree export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users why work
 engine  := build build_context build_report image
 cli     := cmd_build cmd_complete cmd_debug jsonl opt plain progress session tree format table template template_funcs template_run
-tests/unit := main arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template
+tests/unit := main arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template dockerfile expand flags ignore words
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 
 src   = $(foreach r,$(1),$(addprefix $(r)/,$($(r))))

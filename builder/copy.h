@@ -36,7 +36,9 @@ struct copy_spec {		/* all borrowed */
 	const struct chmod_spec *chmod;	/* --chmod; NULL: none */
 	bool add;		/* ADD: unpack local archives ... */
 	bool no_unpack;		/* ... but not with --unpack=false */
-	int64_t now_ns;		/* mtime of files[] and of directories made on the way; -1: the present time */
+	/* mtime of files[] and of directories made on the way, the least mtime of directories that get new entries;
+	 * -1: the newest time among what is copied, so that the same copy gives the same layer any day */
+	int64_t now_ns;
 };
 
 /* Told one named input of the digest, for `tare why`: name "file SRC", value "tree sha256:..." */

@@ -26,7 +26,7 @@ struct extract {
 	struct buf parent_name;		/* as entries call it, beneath base */
 	struct buf parent_path;		/* beneath root, without links; a trailing slash unless empty */
 	struct buf path;		/* parent_path and the entry's name */
-	struct buf real;		/* what root is called, for reading links of /proc/self/fd */
+	struct inodes *seen;		/* directories whose times are settled */
 	struct dir_time *times;
 	size_t ntimes, cap;
 	struct strv opaque;
@@ -44,20 +44,6 @@ struct put {
 	struct timespec times[2];
 };
 
-static int fd_path(int fd, struct buf *ret)
-{
-	char link[32], path[2 * TAR_PATH_MAX];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path));
-	if (n < 0 || (size_t)n == sizeof(path))
-		return -1;
-	buf_reset(ret);
-	buf_add(ret, path, (size_t)n);
-	return 0;
-}
-
 struct extract *extract_new(const struct extract_opts *o)
 {
 	struct extract *x = xcalloc(1, sizeof(*x));
@@ -65,6 +51,7 @@ struct extract *extract_new(const struct extract_opts *o)
 	x->o = *o;
 	x->userns = whiteout_userns();
 	x->parent = -1;
+	x->seen = inodes_new();
 	return x;
 }
 
@@ -86,7 +73,7 @@ void extract_free(struct extract *x)
 	buf_done(&x->parent_name);
 	buf_done(&x->parent_path);
 	buf_done(&x->path);
-	buf_done(&x->real);
+	inodes_free(x->seen);
 	free(x);
 }
 
@@ -147,16 +134,37 @@ static int mark_opaque(struct extract *x, int dir, const char *path, struct err 
 	return 0;
 }
 
+/* The times of a directory that was there before: entries put into it shall not make them the present time. */
+static int keep_time(struct extract *x, int dir, const char *path, struct err *e)
+{
+	struct timespec now = { x->o.now_ns / 1000000000, x->o.now_ns % 1000000000 };
+	struct stat st;
+
+	if (x->o.layer || x->o.now_ns < 0)
+		return 0;
+	if (fstat(dir, &st) < 0)
+		return err_sys(e, "stat %s", path);
+	if (inodes_see(x->seen, &st, ""))
+		return 0;
+	if (st.st_mtim.tv_sec > now.tv_sec)
+		now = st.st_mtim;
+	push_time(x, *path ? path : ".", now);
+	return 0;
+}
+
 /* mkdir of a directory that the archive only implies, or replaces a whiteout (its old contents stay hidden). */
 static int imply_dir(struct extract *x, const char *path, struct err *e)
 {
 	const char *name;
 	auto_fd int parent = fs_open_parent_in(x->o.root, path, &name), fd = -1;
+	auto_free char *above = xstrndup(path, (size_t)(name > path ? name - path - 1 : 0));
 	bool was_whiteout = false;
 	struct stat st;
 
 	if (parent < 0)
 		return err_sys(e, "open the directory above %s", path);
+	if (keep_time(x, parent, above, e) < 0)
+		return -1;
 	if (x->o.layer && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && whiteout_is(&st)) {
 		was_whiteout = true;
 		if (unlinkat(parent, name, 0) < 0)
@@ -170,6 +178,9 @@ static int imply_dir(struct extract *x, const char *path, struct err *e)
 	fd = openat(parent, name, OPEN_DIR);
 	if (fd < 0 || fchown(fd, 0, 0) < 0 || fchmod(fd, 0755) < 0)
 		return err_sys(e, "set up the directory %s", path);
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "stat %s", path);
+	inodes_see(x->seen, &st, "");
 	if (x->o.now_ns >= 0)
 		push_time(x, path, (struct timespec){ x->o.now_ns / 1000000000, x->o.now_ns % 1000000000 });
 	return was_whiteout ? mark_opaque(x, fd, path, e) : 0;
@@ -204,20 +215,12 @@ static int imply_dirs(struct extract *x, const char *path, struct err *e)
 /* Find out what the parent is called without links. */
 static int name_parent(struct extract *x, struct err *e)
 {
-	auto_buf struct buf now = { 0 };
-
-	if (x->real.n == 0 && fd_path(x->o.root, &x->real) < 0)
+	if (path_below(x->o.root, x->parent, &x->parent_path) < 0)
 		return err_sys(e, "read a path of /proc/self/fd");
-	if (fd_path(x->parent, &now) < 0)
-		return err_sys(e, "read a path of /proc/self/fd");
-	buf_reset(&x->parent_path);
-	buf_reserve(&x->parent_path, 1);
-	x->parent_path.p[0] = '\0';
-	if (now.n > x->real.n && strncmp(now.p, x->real.p, x->real.n) == 0) {
-		const char *below = now.p + x->real.n;
-
-		buf_printf(&x->parent_path, "%s/", below + (*below == '/'));
-	}
+	if (keep_time(x, x->parent, x->parent_path.p, e) < 0)
+		return -1;
+	if (x->parent_path.n)
+		buf_putc(&x->parent_path, '/');
 	return 0;
 }
 
@@ -300,6 +303,9 @@ static int put_dir(struct extract *x, const struct put *p, struct err *e)
 		return err_sys(e, "open the directory %s", p->t->path);
 	if (was_whiteout && mark_opaque(x, fd, x->path.p, e) < 0)
 		return -1;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "stat %s", p->t->path);
+	inodes_see(x->seen, &st, "");
 	push_time(x, x->path.p, p->times[1]);
 	return set_attributes(p, fd, e);
 }

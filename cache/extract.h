@@ -18,7 +18,9 @@ struct extract_opts {
 	bool chown;		/* every entry belongs to uid:gid, whatever the archive says */
 	uid_t uid;
 	gid_t gid;
-	int64_t now_ns;		/* mtime of directories that the archive only implies; -1: the present time */
+	/* mtime of directories that the archive only implies, and (unless it is a layer) the least mtime of those
+	 * that were there and got new entries; -1: the present time */
+	int64_t now_ns;
 	/* Called instead of removing what an entry replaces (NULL: remove it); path is beneath root, without links. */
 	int (*replace)(void *arg, int dir, const char *name, const char *path, struct err *e);
 	void *arg;

@@ -3,7 +3,9 @@
 #include "cache/names.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 
 struct dent {			/* getdents64(2) */
@@ -86,6 +88,41 @@ void names_done(struct names *l)
 	free(l->v);
 	buf_done(&l->text);
 	*l = (struct names){ 0 };
+}
+
+static int fd_path(int fd, struct buf *ret)
+{
+	char link[32], path[8192];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path));
+	if (n < 0)
+		return -1;
+	if ((size_t)n == sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	buf_reset(ret);
+	buf_add(ret, path, (size_t)n);
+	return 0;
+}
+
+int path_below(int root, int fd, struct buf *ret)
+{
+	auto_buf struct buf above = { 0 }, path = { 0 };
+	const char *below;
+
+	if (fd_path(root, &above) < 0 || fd_path(fd, &path) < 0)
+		return -1;
+	if (path.n < above.n || strncmp(path.p, above.p, above.n) != 0) {
+		errno = EXDEV;
+		return -1;
+	}
+	below = path.p + above.n;
+	buf_reset(ret);
+	buf_puts(ret, below + (*below == '/'));
+	return 0;
 }
 
 struct inode {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The names in a directory, sorted by bytes; and a table from inode to first path, for hard links. */
+/* The names in a directory, sorted by bytes; the path of a fd; a table from inode to first path, for hard links. */
 #ifndef CACHE_NAMES_H
 #define CACHE_NAMES_H
 
@@ -26,6 +26,9 @@ NODISCARD int names_read(int dir, struct names *ret);
 const struct name *names_find(const struct names *l, const char *s);	/* NULL: not there */
 void names_done(struct names *l);
 #define auto_names __attribute__((cleanup(names_done)))
+
+/* What fd is called beneath root, without links and slashes at the ends; "" for root itself. 0 or -1 with errno. */
+NODISCARD int path_below(int root, int fd, struct buf *ret);
 
 struct inodes;			/* (device, inode) -> path */
 
