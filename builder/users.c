@@ -30,6 +30,15 @@ int users_lookup(int root, const char *spec, struct passwd_user *ret, struct err
 	return passwd_lookup(buf_view(&passwd), buf_view(&group), spec, ret, e);
 }
 
+int users_group(int root, const char *spec, gid_t *ret, struct err *e)
+{
+	auto_buf struct buf group = { 0 };
+
+	if (read_small(root, "/etc/group", &group, e) < 0)
+		return -1;
+	return passwd_group(buf_view(&group), spec, ret, e);
+}
+
 static bool is_plain(struct str s)
 {
 	uint64_t n;

@@ -8,6 +8,8 @@
 
 /* USER's "name[:group]" in the tree beneath root ("" is root). Errors: passwd_lookup()'s. */
 NODISCARD int users_lookup(int root, const char *spec, struct passwd_user *ret, struct err *e);
+/* A supplementary group by name or number. Errors: passwd_group()'s. */
+NODISCARD int users_group(int root, const char *spec, gid_t *ret, struct err *e);
 /* --chown's value. bare: there is no tree to look names up in (scratch, --link): only numbers and "root".
  * Errors: ERR_USAGE "invalid user index: -1". */
 NODISCARD int users_chown(int root, const char *spec, bool bare, uid_t *uid, gid_t *gid, struct sink *sink,

@@ -90,7 +90,7 @@ static void plan_limits(struct planner *p, const struct spec *sp)
 	for (size_t i = 0; i < sp->nrlimits; i++) {
 		const struct spec_rlimit *r = &sp->rlimits[i];
 
-		planner_add(p, PLAN_RLIMIT, PLAN_A(r->resource, (int64_t)r->soft, (int64_t)r->hard));
+		planner_add(p, PLAN_RLIMIT, PLAN_A(r->resource, (int64_t)r->soft, (int64_t)r->hard), r->name);
 	}
 	planner_add(p, PLAN_UMASK, PLAN_A(0, 0, sp->umask));
 }

@@ -62,6 +62,7 @@ struct spec_device {		/* a node beside the standard six */
 
 struct spec_rlimit {
 	int resource;		/* RLIMIT_x */
+	const char *name;	/* for messages: "nofile" */
 	uint64_t soft, hard;	/* UINT64_MAX: unlimited */
 };
 

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tare ps: containers as a table. */
+#include <fcntl.h>
+
+#include "base/clock.h"
+#include "cache/set.h"
+#include "cache/usage.h"
+#include "cli/cmd.h"
+#include "cli/format.h"
+#include "cli/session.h"
+#include "engine/container.h"
+#include "engine/image.h"
+
+#define COLUMNS "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+#define COMMAND_MAX 20		/* characters of a command that a table shows */
+
+struct args {
+	struct ps_args p;
+	const char *format;
+	bool quiet, no_trunc, latest, size;
+};
+
+static const struct opt opts[] = {
+	{ 'a', "all", NULL, OPT_BOOL, offsetof(struct args, p.all), "also those that do not run" },
+	{ 'f', "filter", "KEY=VALUE", OPT_LIST, offsetof(struct args, p.filters), "only those that match" },
+	{ 0, "format", "TEMPLATE", OPT_STR, offsetof(struct args, format), "table [TEMPLATE], json, or a Go template" },
+	{ 'n', "last", "N", OPT_NUM, offsetof(struct args, p.last), "the N newest" },
+	{ 'l', "latest", NULL, OPT_BOOL, offsetof(struct args, latest), "the newest" },
+	{ 0, "no-trunc", NULL, OPT_BOOL, offsetof(struct args, no_trunc), "show everything in full" },
+	{ 'q', "quiet", NULL, OPT_BOOL, offsetof(struct args, quiet), "only IDs" },
+	{ 's', "size", NULL, OPT_BOOL, offsetof(struct args, size), "also the size of their own files" },
+	{ 0 },
+};
+
+static const struct format_field fields[] = {
+	{ "Command", "COMMAND" }, { "CreatedAt", "CREATED AT" }, { "ID", "CONTAINER ID" }, { "Image", "IMAGE" },
+	{ "Labels", "LABELS" }, { "LocalVolumes", "LOCAL VOLUMES" }, { "Mounts", "MOUNTS" }, { "Names", "NAMES" },
+	{ "Networks", "NETWORKS" }, { "Ports", "PORTS" }, { "RunningFor", "CREATED" }, { "Size", "SIZE" },
+	{ "State", "STATE" }, { "Status", "STATUS" }, { 0 },
+};
+
+static json_t *text(const struct buf *b)
+{
+	return json_stringn(b->p ? b->p : "", b->n);
+}
+
+static json_t *command(const struct container *c, bool whole)
+{
+	const json_t *args = json_object_get(c->config, "Args");
+	auto_buf struct buf line = { 0 }, shown = { 0 };
+
+	buf_puts(&line, container_text(c, "Path", NULL));
+	for (size_t i = 0; i < json_array_size(args); i++)
+		buf_printf(&line, " %s", json_string_value(json_array_get(args, i)));
+	if (!whole) {
+		auto_buf struct buf cut = { 0 };
+
+		format_ellipsis(buf_view(&line), COMMAND_MAX, &cut);
+		buf_go_quote(&shown, buf_view(&cut));
+	} else {
+		buf_go_quote(&shown, buf_view(&line));
+	}
+	return text(&shown);
+}
+
+/* The name it was run by; its ID once that name means another image. */
+static json_t *image(struct store *s, const struct container *c, bool whole)
+{
+	const char *name = container_text(c, "Config", "Image", NULL), *id = container_text(c, "Image", NULL);
+	auto_err struct err gone = { 0 };
+	char now[DIGEST_TEXT_MAX];
+	struct image_row row;
+
+	if (image_resolve(s, name, &row, &gone) == 0 && strcmp(digest_text(&row.config, now), id) == 0)
+		return json_string(name);
+	return whole || strlen(id) < 19 ? json_string(id) : json_stringn(id + strlen("sha256:"), 12);
+}
+
+static json_t *joined(const struct container *c, bool labels, size_t *volumes)
+{
+	json_t *o = json_object_get(labels ? json_object_get(c->config, "Config") : c->config, labels ? "Labels" : "Mounts");
+	auto_buf struct buf b = { 0 };
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	json_object_foreach(labels ? o : NULL, key, v)
+		buf_printf(&b, "%s%s=%s", b.n ? "," : "", key, json_string_value(v));
+	json_array_foreach(labels ? NULL : o, i, v) {
+		const char *name = json_string_value(json_object_get(v, "Name"));
+
+		*volumes += name != NULL;
+		buf_printf(&b, "%s%s", b.n ? "," : "", name ? name : json_string_value(json_object_get(v, "Source")));
+	}
+	return text(&b);
+}
+
+static json_t *size(const struct container *c)
+{
+	auto_err struct err ignored = { 0 };
+	char shown[FORMAT_SIZE_MAX];
+	struct set seen = { 0 };
+	uint64_t n = 0;
+
+	(void)!usage_add(c->dir, "upper", &seen, &n, &ignored);
+	set_done(&seen);
+	return json_string(format_size(n, 3, shown));
+}
+
+static json_t *row(struct store *s, const struct args *a, const struct format *f, const struct container *c)
+{
+	int64_t now = clock_now_ns(), created = container_created_ns(c);
+	char at[CLOCK_TEXT_MAX], ago[CLOCK_TEXT_MAX];
+	auto_buf struct buf status = { 0 };
+	auto_free char *volumes = NULL;
+	json_t *o = json_object();
+	size_t nvolumes = 0;
+
+	container_status_text(c, now, &status);
+	json_object_set_new(o, "ID", json_stringn(c->id, a->no_trunc ? 64 : CONTAINER_SHORT));
+	json_object_set_new(o, "Image", image(s, c, a->no_trunc));
+	json_object_set_new(o, "Command", command(c, a->no_trunc));
+	json_object_set_new(o, "CreatedAt", json_string(clock_rfc3339(created, at)));
+	json_object_set_new(o, "RunningFor", json_string(clock_ago(now - created, ago)));
+	json_object_set_new(o, "State", json_string(container_status_word(c->state.status)));
+	json_object_set_new(o, "Status", text(&status));
+	json_object_set_new(o, "Ports", json_string(""));
+	json_object_set_new(o, "Names", json_string(c->name));
+	json_object_set_new(o, "Labels", joined(c, true, NULL));
+	json_object_set_new(o, "Mounts", joined(c, false, &nvolumes));
+	volumes = xasprintf("%zu", nvolumes);
+	json_object_set_new(o, "LocalVolumes", json_string(volumes));
+	json_object_set_new(o, "Networks", json_string(container_text(c, "HostConfig", "NetworkMode", NULL)));
+	json_object_set_new(o, "Size", format_uses(f, "Size") ? size(c) : json_string(""));
+	return o;
+}
+
+static int print_rows(struct cli *c, struct store *s, const struct args *a, const struct container_list *l,
+		      struct err *e)
+{
+	auto_format struct format *f = NULL;
+
+	if (format_new(a->format, a->size ? COLUMNS "\t{{.Size}}" : COLUMNS, fields, true, &f, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++)
+		if (format_row(f, row(s, a, f, l->v[i]), e) < 0)
+			return -1;
+	format_print(f, c->out);
+	return 0;
+}
+
+static int ps_run(struct cli *c, void *p, int argc UNUSED, char **argv UNUSED, struct err *e)
+{
+	auto_containers struct container_list l = { 0 };
+	struct args *a = p;
+	struct session ss;
+	int r;
+
+	if (a->latest)
+		a->p.last = 1;
+	if (session_open_plain(&ss, c, e) < 0)
+		return -1;
+	r = engine_ps(ss.store, &a->p, &l, e);
+	for (size_t i = 0; r == 0 && a->quiet && i < l.n; i++)
+		fprintf(c->out, "%.*s\n", a->no_trunc ? 64 : CONTAINER_SHORT, l.v[i]->id);
+	if (r == 0 && !a->quiet)
+		r = print_rows(c, ss.store, a, &l, e);
+	session_close(&ss);
+	return r;
+}
+
+const struct cmd cmd_ps = {
+	.name = "ps", .synopsis = "[options]", .about = "List containers.",
+	.opts = opts, .args_size = sizeof(struct args), .run = ps_run,
+};

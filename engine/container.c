@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listing with Docker's filters, and removing. */
+#include "engine/container.h"
+
+#include "cache/images.h"
+#include "engine/image.h"
+#include "engine/run_volume.h"
+
+struct filter {
+	struct str key, value;
+	int64_t ns;		/* before, since: that container's creation */
+	char id[DIGEST_TEXT_MAX];	/* ancestor: the image's ID */
+};
+
+static const char *const keys[] = {
+	"id", "name", "label", "status", "exited", "ancestor", "before", "since", "volume", NULL,
+};
+
+static int check_status(struct str v, struct err *e)
+{
+	static const char *const words[] = { "created", "running", "exited", "paused", "restarting", "removing", "dead" };
+
+	for (size_t i = 0; i < countof(words); i++)
+		if (str_is(v, words[i]))
+			return 0;
+	return err_set(e, ERR_USAGE, "invalid filter 'status=" STR_FMT "'", STR_ARG(v));
+}
+
+static int filter_resolve(struct store *s, struct filter *f, struct err *e)
+{
+	auto_free char *value = str_dup(f->value);
+	struct container *c;
+	struct image_row row;
+	uint64_t n;
+
+	if (str_is(f->key, "status"))
+		return check_status(f->value, e);
+	if (str_is(f->key, "exited") && !str_to_u64(f->value, 10, &n))
+		return err_set(e, ERR_USAGE, "invalid filter 'exited=%s'", value);
+	if (str_is(f->key, "before") || str_is(f->key, "since")) {
+		if (container_open(s, value, &c, e) < 0)
+			return -1;
+		f->ns = container_created_ns(c);
+		container_free(c);
+	}
+	if (str_is(f->key, "ancestor")) {
+		auto_err struct err unknown = { 0 };
+
+		if (image_resolve(s, value, &row, &unknown) == 0)
+			digest_text(&row.config, f->id);	/* an unknown one has no containers */
+	}
+	return 0;
+}
+
+static int filter_parse(struct store *s, const char *text, struct filter *ret, struct err *e)
+{
+	struct str value = str_of(text), key = str_cut(&value, '=');
+
+	for (size_t i = 0; keys[i]; i++)
+		if (str_is(key, keys[i]) && value.p) {
+			*ret = (struct filter){ .key = key, .value = value };
+			return filter_resolve(s, ret, e);
+		}
+	err_set(e, ERR_USAGE, "invalid filter '%s'", text);
+	return err_hint(e, "filters are KEY=VALUE with id, name, label, status, exited, ancestor, before, since or volume");
+}
+
+static bool match_label(const struct container *c, struct str want)
+{
+	const json_t *labels = json_object_get(json_object_get(c->config, "Config"), "Labels");
+	struct str value = want, k = str_cut(&value, '=');
+	auto_free char *key = str_dup(k);
+	const char *have = json_string_value(json_object_get(labels, key));
+
+	return have && (!value.p || str_is(value, have));
+}
+
+static bool match_volume(const struct container *c, struct str want)
+{
+	const json_t *mounts = json_object_get(c->config, "Mounts");
+
+	for (size_t i = 0; i < json_array_size(mounts); i++) {
+		const json_t *m = json_array_get(mounts, i);
+		const char *name = json_string_value(json_object_get(m, "Name"));
+		const char *dst = json_string_value(json_object_get(m, "Destination"));
+
+		if ((name && str_is(want, name)) || (dst && str_is(want, dst)))
+			return true;
+	}
+	return false;
+}
+
+static bool match(const struct container *c, const struct filter *f)
+{
+	auto_free char *value = str_dup(f->value);
+
+	if (str_is(f->key, "id"))
+		return strncmp(c->id, value, strlen(value)) == 0;
+	if (str_is(f->key, "name"))
+		return strstr(c->name, value + (*value == '/')) != NULL;
+	if (str_is(f->key, "label"))
+		return match_label(c, f->value);
+	if (str_is(f->key, "status"))
+		return str_is(f->value, container_status_word(c->state.status));
+	if (str_is(f->key, "exited"))
+		return c->state.status == CONTAINER_EXITED && (uint64_t)c->state.exit_code == strtoull(value, NULL, 10);
+	if (str_is(f->key, "ancestor"))
+		return strcmp(container_text(c, "Image", NULL), f->id) == 0;
+	if (str_is(f->key, "volume"))
+		return match_volume(c, f->value);
+	return str_is(f->key, "before") ? container_created_ns(c) < f->ns : container_created_ns(c) > f->ns;
+}
+
+/* Any of a key's filters, but every label. */
+static bool match_all(const struct container *c, const struct filter *f, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool any = match(c, &f[i]);
+
+		for (size_t k = 0; k < n && !any && !str_is(f[i].key, "label"); k++)
+			any = str_eq(f[k].key, f[i].key) && match(c, &f[k]);
+		if (!any)
+			return false;
+	}
+	return true;
+}
+
+/* Stopped ones are shown, too, when they are asked for in so many words. */
+static bool shows_all(const struct ps_args *a)
+{
+	for (size_t i = 0; i < a->filters.n; i++)
+		if (strncmp(a->filters.v[i], "status=", 7) == 0 || strncmp(a->filters.v[i], "exited=", 7) == 0)
+			return true;
+	return a->all || a->last > 0;
+}
+
+static void select_matching(struct container_list *l, const struct ps_args *a, const struct filter *f)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		bool keep = (shows_all(a) || l->v[i]->state.status == CONTAINER_RUNNING) &&
+			    match_all(l->v[i], f, a->filters.n) && (a->last <= 0 || kept < (size_t)a->last);
+
+		if (keep)
+			l->v[kept++] = l->v[i];
+		else
+			container_free(l->v[i]);
+	}
+	l->n = kept;
+}
+
+int engine_ps(struct store *s, const struct ps_args *a, struct container_list *ret, struct err *e)
+{
+	auto_free struct filter *f = xcalloc(a->filters.n + 1, sizeof(*f));
+
+	for (size_t i = 0; i < a->filters.n; i++)
+		if (filter_parse(s, a->filters.v[i], &f[i], e) < 0)
+			return -1;
+	if (container_list(s, ret, e) < 0)
+		return -1;
+	select_matching(ret, a, f);
+	return 0;
+}
+
+int engine_rm(struct store *s, const char *ref, bool force, bool volumes, struct err *e)
+{
+	auto_strv struct strv names = { 0 };
+	struct container *c;
+	int r;
+
+	if (container_open(s, ref, &c, e) < 0)
+		return -1;
+	if (volumes)
+		container_anonymous_volumes(c, &names);
+	r = container_remove(c, force, e);
+	container_free(c);
+	return r < 0 ? -1 : run_volumes_remove(s, &names, e);
+}
+
+int engine_image_users(struct store *s, struct image_users *ret, struct err *e)
+{
+	auto_containers struct container_list l = { 0 };
+	struct image_users u = { 0 };
+
+	if (container_list(s, &l, e) < 0)
+		return -1;
+	u.v = xcalloc(l.n + 1, sizeof(*u.v));
+	for (size_t i = 0; i < l.n; i++) {
+		auto_err struct err none = { 0 };
+		struct digest d;
+
+		if (digest_parse(str_of(container_text(l.v[i], "Image", NULL)), &d, &none) < 0)
+			continue;
+		u.v[u.n++] = (struct image_use){ d, xstrdup(l.v[i]->id), l.v[i]->state.status == CONTAINER_RUNNING };
+	}
+	*ret = u;
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Containers as verbs: list, remove. */
+#ifndef ENGINE_CONTAINER_H
+#define ENGINE_CONTAINER_H
+
+#include "runtime/container/container.h"
+
+struct image_users;
+struct store;
+
+struct ps_args {
+	bool all;			/* not only running ones */
+	int64_t last;			/* the newest n, whatever their state; 0: no such limit */
+	struct strv filters;		/* "key=value": id name label status exited ancestor before since volume */
+};
+
+/**
+ * The containers that match, newest first. Filters of different keys must all match, of one key any must,
+ * but all labels. Errors: ERR_USAGE (filter), ERR_NOT_FOUND (before, since, ancestor), ERR_SYS.
+ */
+NODISCARD int engine_ps(struct store *s, const struct ps_args *a, struct container_list *ret, struct err *e);
+
+/* Remove one by ID, name or start of an ID; with volumes its anonymous volumes, too. Errors: container_open()'s,
+ * container_remove()'s. */
+NODISCARD int engine_rm(struct store *s, const char *ref, bool force, bool volumes, struct err *e);
+
+/* Which images containers were made from. */
+NODISCARD int engine_image_users(struct store *s, struct image_users *ret, struct err *e);
+
+#endif

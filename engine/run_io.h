@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For engine/run alone: a foreground container's streams and signals. */
+#ifndef ENGINE_RUN_IO_H
+#define ENGINE_RUN_IO_H
+
+#include <signal.h>
+
+#include "base/task.h"
+#include "runtime/sandbox/tty.h"
+
+struct sandbox;
+struct spec;
+
+struct run_stream {		/* copies from one fd to another through a buffer */
+	int from, to;		/* -1: ended */
+	bool own_to;		/* `to` is closed at the end of `from` */
+	size_t at, n;		/* buf[at..n) is to be written */
+	char buf[16 << 10];
+};
+
+struct run_io {
+	struct run_stream streams[3];	/* into the container, its output, its errors */
+	int child[3];			/* what the container gets, to be closed once it has it; -1: none of ours */
+	int signals;			/* signalfd */
+	sigset_t old;			/* our signal mask before */
+	bool opened, tty, interactive, masked;
+	unsigned stops;			/* how many SIGINT, SIGTERM, SIGQUIT came that process 1 ignores */
+	struct tty_raw raw;
+};
+
+/* Open what sp->stdio or sp->tty need; signals are held back from now on. Errors: ERR_USAGE "the input device is not
+ * a TTY", ERR_SYS. */
+NODISCARD int run_io_open(struct run_io *io, bool tty, bool interactive, struct spec *sp, struct err *e);
+/* The sandbox is created: take its terminal. */
+NODISCARD int run_io_attach(struct run_io *io, struct sandbox *sb, struct err *e);
+/* Copy and pass signals on until process 1 has ended and all its output is through. */
+NODISCARD int run_io_pump(struct job *j, struct run_io *io, struct sandbox *sb, struct err *e);
+void run_io_close(struct run_io *io);	/* the terminal is as before; may be repeated, also on a zeroed one */
+
+#endif

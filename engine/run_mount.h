@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For engine/run: the mounts that a user asks for, as -v and --tmpfs say them. */
+#ifndef ENGINE_RUN_MOUNT_H
+#define ENGINE_RUN_MOUNT_H
+
+#include <stdbool.h>
+
+#include "base/str.h"
+#include "runtime/sandbox/spec.h"
+
+enum run_mount_type { RUN_MOUNT_BIND, RUN_MOUNT_VOLUME, RUN_MOUNT_TMPFS };
+
+struct run_mount {
+	enum run_mount_type type;
+	char *src;			/* BIND: absolute host path; VOLUME: its name, NULL until an anonymous one has it; owned */
+	char *dst;			/* absolute, without ".", "..", double or trailing slashes; owned */
+	char *mode;			/* the options as given, for the record; owned, never NULL */
+	unsigned flags;			/* enum spec_mount_flag */
+	enum spec_propagation propagation;
+	bool no_copy;			/* VOLUME: an empty one is not filled from the image */
+	bool anonymous;			/* VOLUME: made for this container, removed with it */
+	char *data;			/* TMPFS: options for the kernel; owned, NULL: none */
+};
+
+struct run_mounts {			/* { 0 } is a valid empty one */
+	struct run_mount *v;
+	size_t n;
+};
+
+/*
+ * Parse and append. A mount on a place that has one already is an error, unless both are the same.
+ * cwd: what relative host paths start from. Errors: ERR_USAGE, in Docker's words.
+ */
+NODISCARD int run_mounts_volume(struct run_mounts *l, const char *text, const char *cwd, struct err *e);
+NODISCARD int run_mounts_tmpfs(struct run_mounts *l, const char *text, struct err *e);
+/* An anonymous volume for each VOLUME path of an image that has no mount yet. Errors: ERR_USAGE. */
+NODISCARD int run_mounts_image(struct run_mounts *l, const struct strv *paths, struct err *e);
+/* Outer mounts before those within them; else the order in which they came. */
+void run_mounts_sort(struct run_mounts *l);
+void run_mounts_done(struct run_mounts *l);
+
+/* Go's filepath.Clean of an absolute path; owned. */
+char *path_clean(const char *path);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sources of mounts. */
+#include "engine/run_volume.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/fs.h"
+#include "builder/copy.h"
+#include "runtime/container/container.h"
+#include "runtime/container/volume.h"
+
+void run_volumes_name(struct run_mounts *l)
+{
+	char id[CONTAINER_ID_MAX];
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].type == RUN_MOUNT_VOLUME && !l->v[i].src) {
+			container_new_id(id);
+			l->v[i].src = xstrdup(id);
+		}
+}
+
+/* A path as a pattern that matches itself alone. */
+static char *escape(const char *path)
+{
+	auto_buf struct buf b = { 0 };
+
+	for (; *path; path++) {
+		if (strchr("*?[\\", *path))
+			buf_putc(&b, '\\');
+		buf_putc(&b, *path);
+	}
+	return buf_take(&b);
+}
+
+static int copy_into(struct job *j, int root, const char *path, int from, int to, struct err *e)
+{
+	auto_free char *pattern = escape(path);
+	char *sources[] = { pattern, NULL };
+	struct copy_spec c = { .src_root = root, .src = { sources, 1 }, .dest = "/", .dst_root = to, .now_ns = -1 };
+	struct stat st;
+
+	if (copy_run(j, &c, e) < 0)
+		return -1;
+	if (fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0 ||
+	    futimens(to, (const struct timespec[]){ st.st_atim, st.st_mtim }) < 0)
+		return err_sys(e, "set up the volume");
+	return 0;
+}
+
+/* Filled beside its place and renamed over the empty directory: a killed fill leaves the volume empty. */
+static int volume_fill(struct job *j, struct volume *v, int root, const char *path, struct err *e)
+{
+	auto_fd int from = fs_open_in(root, path, O_RDONLY | O_DIRECTORY, 0), to = -1;
+
+	if (from < 0)
+		return 0;	/* the image has no directory there */
+	if (fs_remove(v->dir, "_new", e) < 0)
+		return -1;
+	if (mkdirat(v->dir, "_new", 0755) < 0 || (to = openat(v->dir, "_new", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return err_sys(e, "make the volume's directory");
+	if (copy_into(j, root, path, from, to, e) < 0)
+		return err_wrap(e, "fill the volume for %s", path);
+	if (renameat(v->dir, "_new", v->dir, "_data") < 0)
+		return err_sys(e, "name the volume's directory");
+	close(v->data);
+	v->data = take_fd(&to);
+	return 0;
+}
+
+static int open_volume(struct job *j, struct store *s, const struct run_mount *m, int root, struct spec_mount *ret,
+		       struct err *e)
+{
+	struct volume v;
+	int r = 0;
+
+	if (volume_open(s, m->src, &v, e) < 0)
+		return -1;
+	if (!m->no_copy && volume_is_empty(&v))
+		r = volume_fill(j, &v, root, m->dst, e);
+	if (r == 0)
+		ret->src_fd = take_fd(&v.data);
+	volume_close(&v);
+	return r;
+}
+
+static int open_bind(const struct run_mount *m, struct err *e)
+{
+	struct stat st;
+
+	if (stat(m->src, &st) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return err_sys(e, "bind %s", m->src);
+	return fs_mkdirs(m->src, 0755, e);
+}
+
+static int open_source(struct job *j, struct store *s, const struct run_mount *m, int root, struct spec_mount *ret,
+		       struct err *e)
+{
+	static const enum spec_mount_kind kinds[] = { SPEC_BIND, SPEC_BIND, SPEC_TMPFS };
+
+	*ret = (struct spec_mount){ .kind = kinds[m->type], .src_fd = -1, .dst = m->dst, .flags = m->flags,
+				    .propagation = m->propagation, .data = m->data };
+	if (m->type == RUN_MOUNT_VOLUME)
+		return open_volume(j, s, m, root, ret, e);
+	if (m->type == RUN_MOUNT_BIND) {
+		ret->src = m->src;
+		return open_bind(m, e);
+	}
+	return 0;
+}
+
+int run_sources_open(struct job *j, struct store *s, const struct run_mounts *l, int root, struct run_sources *ret,
+		     struct err *e)
+{
+	ret->v = xcalloc(l->n + 1, sizeof(*ret->v));
+	for (size_t i = 0; i < l->n; i++) {
+		ret->n = i + 1;
+		if (open_source(j, s, &l->v[i], root, &ret->v[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void run_sources_close(struct run_sources *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].src_fd >= 0)
+			close(s->v[i].src_fd);
+	free(s->v);
+	*s = (struct run_sources){ 0 };
+}
+
+int run_volumes_remove(struct store *s, const struct strv *names, struct err *e)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (volume_remove(s, names->v[i], e) < 0)
+			return -1;
+	return 0;
+}
