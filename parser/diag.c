@@ -10,12 +10,11 @@
 
 #define SHOWN 120	/* columns of a source line that are shown around the place */
 #define LEAD 40		/* columns of them before the place */
-#define TEXT_MAX 1000	/* bytes of a message */
+#define TEXT_MAX 1000	/* bytes of a message, before unprintable ones are escaped */
 
 /* Bytes a terminal would obey, or that are no text, never reach it. */
-static char *sanitize(char *msg)
+static char *sanitize(const char *msg)
 {
-	auto_free char *old = msg;
 	struct str s = str_of(msg);
 	struct buf b = { 0 };
 	uint32_t c;
@@ -26,11 +25,9 @@ static char *sanitize(char *msg)
 			buf_printf(&b, "\\x%02x", c & 0xff);
 		else
 			buf_add(&b, s.p + i, len);
-		if (b.n > TEXT_MAX) {
-			buf_puts(&b, "...");
-			break;
-		}
 	}
+	if (s.n == TEXT_MAX - 1)
+		buf_puts(&b, "...");
 	return buf_take(&b);
 }
 
@@ -50,13 +47,12 @@ static struct diag_item *item_new(struct diag *d, enum diag_level level, struct 
 
 static void item_text(struct diag_item *it, const char *fmt, va_list ap)
 {
-	char *msg = NULL;
+	char text[TEXT_MAX];
 
 	if (!it)
 		return;
-	if (vasprintf(&msg, fmt, ap) < 0)
-		msg = xstrdup(fmt);
-	it->msg = sanitize(msg);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	it->msg = sanitize(text);
 }
 
 void diag_error(struct diag *d, struct span at, const char *guess, const char *fmt, ...)

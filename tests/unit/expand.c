@@ -42,11 +42,16 @@ static void check_rows(const struct row *rows, size_t n)
 static void test_expand_quotes(void **state)
 {
 	static const struct row rows[] = {
-		{ "", "" }, { "he'll'o", "hello" }, { "he\\'llo", "he'llo" }, { "he'llo", NULL }, { "he\\\\'llo", NULL },
-		{ "abc\\tdef", "abctdef" }, { "\"abc\\tdef\"", "abc\\tdef" }, { "\"abc\\\\tdef\"", "abc\\tdef" },
-		{ "'abc\\tdef'", "abc\\tdef" }, { "hello\\", "hello" }, { "hello\\\\", "hello\\" }, { "\"hello", NULL },
-		{ "\"hello\\\"", NULL }, { "'hello\\'", "hello\\" }, { "\"''\"", "''" }, { "'$PWD'", "$PWD" },
-		{ "\"$PWD\"", "/home" }, { "\"\\$PWD\"", "$PWD" }, { "\\\xed\x95\x9c", "\xed\x95\x9c" },
+		{ "", "" }, { "he'll'o", "hello" }, { "he\\'llo", "he'llo" }, { "he'llo", NULL },
+		{ "he\\\\'llo", NULL },
+		{ "abc\\tdef", "abctdef" }, { "\"abc\\tdef\"", "abc\\tdef" },
+		{ "\"abc\\\\tdef\"", "abc\\tdef" },
+		{ "'abc\\tdef'", "abc\\tdef" }, { "hello\\", "hello" }, { "hello\\\\", "hello\\" },
+		{ "\"hello", NULL },
+		{ "\"hello\\\"", NULL }, { "'hello\\'", "hello\\" }, { "\"''\"", "''" },
+		{ "'$PWD'", "$PWD" },
+		{ "\"$PWD\"", "/home" }, { "\"\\$PWD\"", "$PWD" },
+		{ "\\\xed\x95\x9c", "\xed\x95\x9c" },
 	};
 
 	(void)state;
@@ -56,11 +61,15 @@ static void test_expand_quotes(void **state)
 static void test_expand_names(void **state)
 {
 	static const struct row rows[] = {
-		{ "he$1x", "hex" }, { "he$.x", "he$.x" }, { "$", "$" }, { "a$", "a$" }, { "$PWD$", "/home$" },
-		{ "$pwd", "" }, { "$999aaa", "aaa" }, { "$@@@", "@@" }, { "$$x", "x" }, { "$0", "" }, { "$-", "" },
+		{ "he$1x", "hex" }, { "he$.x", "he$.x" }, { "$", "$" }, { "a$", "a$" },
+		{ "$PWD$", "/home$" },
+		{ "$pwd", "" }, { "$999aaa", "aaa" }, { "$@@@", "@@" }, { "$$x", "x" },
+		{ "$0", "" }, { "$-", "" },
 		{ "$KOREAN.", "\xed\x95\x9c\xea\xb5\xad\xec\x96\xb4." }, { "$x\xc3\xa9", "e" },
-		{ "$PWD\xe2\x80\xa6", "/home\xe2\x80\xa6" }, { "\\${}", "${}" }, { "${}", NULL }, { "${.}", NULL },
-		{ "${PWD", NULL }, { "${", NULL }, { "${{a}", NULL }, { "${a}}", "}" }, { "${:}", NULL }, { "${:-b}", NULL },
+		{ "$PWD\xe2\x80\xa6", "/home\xe2\x80\xa6" }, { "\\${}", "${}" }, { "${}", NULL },
+		{ "${.}", NULL },
+		{ "${PWD", NULL }, { "${", NULL }, { "${{a}", NULL }, { "${a}}", "}" },
+		{ "${:}", NULL }, { "${:-b}", NULL },
 		{ "${@}", "" }, { "${#}", "" },
 	};
 
@@ -71,14 +80,22 @@ static void test_expand_names(void **state)
 static void test_expand_choice(void **state)
 {
 	static const struct row rows[] = {
-		{ "${XXX:-000}", "000" }, { "${PWD:-000}", "/home" }, { "${NULL:-x}", "x" }, { "${NULL-x}", "" },
-		{ "${XXX-x}", "x" }, { "${XXX:-${YYY:-yyy}}", "yyy" }, { "${aaa:-bbb {foo}", "bbb {foo" },
-		{ "${aaa:-bbb ${foo}", NULL }, { "${XXX:+${PWD}}", "" }, { "${PWD:+${SHELL}}", "bash" },
-		{ "${PWD:+${PWD}:}xx", "/home:xx" }, { "${NULL:+x}", "" }, { "${NULL+x}", "x" }, { "${XXX+x}", "" },
-		{ "${XXX:-\\$PWD:}xx", "$PWD:xx" }, { "${XXX:-\\${PWD}z}", "${PWDz}" }, { "${XXX:-'}'}", "}" },
-		{ "${XXX:-\"a}b\"}", "a}b" }, { "${XXX?}", NULL }, { "${XXX:?}", NULL }, { "${NULL?}", "" },
-		{ "${NULL:?}", NULL }, { "${PWD:?}", "/home" }, { "${XXX:YYY}", NULL }, { "${PWD:=000}", NULL },
-		{ "${FOO=aaa}", NULL }, { "${1:-bbb}", "bbb" }, { "${@:-bbb}", "bbb" }, { "${-:+bbb}", "" },
+		{ "${XXX:-000}", "000" }, { "${PWD:-000}", "/home" }, { "${NULL:-x}", "x" },
+		{ "${NULL-x}", "" },
+		{ "${XXX-x}", "x" }, { "${XXX:-${YYY:-yyy}}", "yyy" },
+		{ "${aaa:-bbb {foo}", "bbb {foo" },
+		{ "${aaa:-bbb ${foo}", NULL }, { "${XXX:+${PWD}}", "" },
+		{ "${PWD:+${SHELL}}", "bash" },
+		{ "${PWD:+${PWD}:}xx", "/home:xx" }, { "${NULL:+x}", "" }, { "${NULL+x}", "x" },
+		{ "${XXX+x}", "" },
+		{ "${XXX:-\\$PWD:}xx", "$PWD:xx" }, { "${XXX:-\\${PWD}z}", "${PWDz}" },
+		{ "${XXX:-'}'}", "}" },
+		{ "${XXX:-\"a}b\"}", "a}b" }, { "${XXX?}", NULL }, { "${XXX:?}", NULL },
+		{ "${NULL?}", "" },
+		{ "${NULL:?}", NULL }, { "${PWD:?}", "/home" }, { "${XXX:YYY}", NULL },
+		{ "${PWD:=000}", NULL },
+		{ "${FOO=aaa}", NULL }, { "${1:-bbb}", "bbb" }, { "${@:-bbb}", "bbb" },
+		{ "${-:+bbb}", "" },
 		{ "\"${XXX:-a b}\"", "a b" },
 	};
 
@@ -89,14 +106,22 @@ static void test_expand_choice(void **state)
 static void test_expand_trim(void **state)
 {
 	static const struct row rows[] = {
-		{ "${FOO#*x*y}", "y" }, { "${FOO#*}", "xxyy" }, { "${FOO##*}", "" }, { "${FOO##*x}", "yy" },
-		{ "${FOO#x}", "xyy" }, { "${FOO##x}", "xyy" }, { "${FOO#y}", "xxyy" }, { "${Q#?\\?}", "?y" },
-		{ "${Q#\\?}", "??y" }, { "${STARS%%\\**}", "a" }, { "${STARS%%\\**\\*}", "a" }, { "${STARS%\\*}", "a***yy" },
-		{ "${FOO%x}", "xxyy" }, { "${FOO%}", "xxyy" }, { "${FOO#}", "xxyy" }, { "${FOO%y*}", "xxy" },
-		{ "${FOO%%y*}", "xx" }, { "${FOO:#}", NULL }, { "${FOO:##}", NULL }, { "${FOO:%}", NULL },
-		{ "${FOO:%%}", NULL }, { "${FOO#\\a}", NULL }, { "${FOO%\\}", NULL }, { "${XXX#a}", "" },
-		{ "${RE#()[]{\\}^$.\\*\\?|\\\\}", "x" }, { "${M#?}", "b\xed\x95\x9c" }, { "${M%?}", "\xed\x95\x9c" "b" },
-		{ "${P##*/}", "bar.txt" }, { "${P%/*}", "/tmp/tmp" }, { "${P%%/*}", "" }, { "${P#$N}", "/tmp/bar.txt" },
+		{ "${FOO#*x*y}", "y" }, { "${FOO#*}", "xxyy" }, { "${FOO##*}", "" },
+		{ "${FOO##*x}", "yy" },
+		{ "${FOO#x}", "xyy" }, { "${FOO##x}", "xyy" }, { "${FOO#y}", "xxyy" },
+		{ "${Q#?\\?}", "?y" },
+		{ "${Q#\\?}", "??y" }, { "${STARS%%\\**}", "a" }, { "${STARS%%\\**\\*}", "a" },
+		{ "${STARS%\\*}", "a***yy" },
+		{ "${FOO%x}", "xxyy" }, { "${FOO%}", "xxyy" }, { "${FOO#}", "xxyy" },
+		{ "${FOO%y*}", "xxy" },
+		{ "${FOO%%y*}", "xx" }, { "${FOO:#}", NULL }, { "${FOO:##}", NULL },
+		{ "${FOO:%}", NULL },
+		{ "${FOO:%%}", NULL }, { "${FOO#\\a}", NULL }, { "${FOO%\\}", NULL },
+		{ "${XXX#a}", "" },
+		{ "${RE#()[]{\\}^$.\\*\\?|\\\\}", "x" }, { "${M#?}", "b\xed\x95\x9c" },
+		{ "${M%?}", "\xed\x95\x9c" "b" },
+		{ "${P##*/}", "bar.txt" }, { "${P%/*}", "/tmp/tmp" }, { "${P%%/*}", "" },
+		{ "${P#$N}", "/tmp/bar.txt" },
 		{ "${FOO#${XXX:-x}}", "xyy" },
 	};
 
@@ -107,11 +132,16 @@ static void test_expand_trim(void **state)
 static void test_expand_replace(void **state)
 {
 	static const struct row rows[] = {
-		{ "${P/$N/} - ${P//$N/}", "/tmp/bar.txt - /bar.txt" }, { "${FOO/x/a}", "axyy" }, { "${FOO//x/a}", "aayy" },
-		{ "${FOO//x*/a}", "a" }, { "${FOO/$NULL/ww}", "wwxxyy" }, { "${FOO//ww}", NULL }, { "${FOO///}", "xxyy" },
-		{ "${FOO/z/a}", "xxyy" }, { "${FOO//\\//\\/}", "xxyy" }, { "${N//\\//\\/}", "\\/tmp" },
-		{ "${ALL//a/b}", "bbb" }, { "${ALL//aa/b}", "ba" }, { "${ALL//\\*/b}", "aaa" }, { "${ALL//?/xy}", "xyxyxy" },
-		{ "${ALL//$NULL/-}", "-a-a-a-" }, { "${XXX/a/b}", "" }, { "${M//\xed\x95\x9c/k}", "kbk" }, { "${P/tmp*./_}", "/_txt" },
+		{ "${P/$N/} - ${P//$N/}", "/tmp/bar.txt - /bar.txt" }, { "${FOO/x/a}", "axyy" },
+		{ "${FOO//x/a}", "aayy" },
+		{ "${FOO//x*/a}", "a" }, { "${FOO/$NULL/ww}", "wwxxyy" }, { "${FOO//ww}", NULL },
+		{ "${FOO///}", "xxyy" },
+		{ "${FOO/z/a}", "xxyy" }, { "${FOO//\\//\\/}", "xxyy" },
+		{ "${N//\\//\\/}", "\\/tmp" },
+		{ "${ALL//a/b}", "bbb" }, { "${ALL//aa/b}", "ba" }, { "${ALL//\\*/b}", "aaa" },
+		{ "${ALL//?/xy}", "xyxyxy" },
+		{ "${ALL//$NULL/-}", "-a-a-a-" }, { "${XXX/a/b}", "" },
+		{ "${M//\xed\x95\x9c/k}", "kbk" }, { "${P/tmp*./_}", "/_txt" },
 		{ "${FOO/x", NULL }, { "${FOO/x/y", NULL },
 	};
 
@@ -122,9 +152,12 @@ static void test_expand_replace(void **state)
 static void test_expand_messages(void **state)
 {
 	static const struct row rows[] = {
-		{ "${XXX:?message here$FOO}", "XXX: message herexxyy" }, { "${XXX?}", "XXX: is not allowed to be unset" },
-		{ "${NULL:?}", "NULL: is not allowed to be empty" }, { "${FOO:=a}", "unsupported modifier (:=) in substitution" },
-		{ "${FOO=a}", "unsupported modifier (=) in substitution" }, { "${}", "syntax error: bad substitution" },
+		{ "${XXX:?message here$FOO}", "XXX: message herexxyy" },
+		{ "${XXX?}", "XXX: is not allowed to be unset" },
+		{ "${NULL:?}", "NULL: is not allowed to be empty" },
+		{ "${FOO:=a}", "unsupported modifier (:=) in substitution" },
+		{ "${FOO=a}", "unsupported modifier (=) in substitution" },
+		{ "${}", "syntax error: bad substitution" },
 		{ "'a", "unexpected end of statement while looking for matching single-quote" },
 		{ "\"a", "unexpected end of statement while looking for matching double-quote" },
 		{ "${FOO#\\z}", "invalid pattern (\\z) in substitution: invalid escape" },
@@ -143,10 +176,14 @@ static void test_expand_messages(void **state)
 static void test_expand_words(void **state)
 {
 	static const struct row rows[] = {
-		{ "hello", "hello" }, { "hello${space}bye", "helloabc|defbye" }, { "hello\"${space}\"bye", "helloabc  defbye" },
-		{ "hello \"${space}\"bye", "hello|abc  defbye" }, { "hello${lead}def", "hello|ab|cdef" },
-		{ "hello\\ there", "hello there" }, { "hello\" there", NULL }, { "hello\\\" there", "hello\"|there" },
-		{ "hello \"\" a", "hello|a" }, { "", "" }, { " a  b ", "a|b" }, { "'a b'c d", "a bc|d" },
+		{ "hello", "hello" }, { "hello${space}bye", "helloabc|defbye" },
+		{ "hello\"${space}\"bye", "helloabc  defbye" },
+		{ "hello \"${space}\"bye", "hello|abc  defbye" },
+		{ "hello${lead}def", "hello|ab|cdef" },
+		{ "hello\\ there", "hello there" }, { "hello\" there", NULL },
+		{ "hello\\\" there", "hello\"|there" },
+		{ "hello \"\" a", "hello|a" }, { "", "" }, { " a  b ", "a|b" },
+		{ "'a b'c d", "a bc|d" },
 	};
 
 	(void)state;
@@ -168,7 +205,8 @@ static void test_expand_body(void **state)
 {
 	static const struct row rows[] = {
 		{ "Hello $PWD \"$FOO\" 'it''s $SHELL'\n", "Hello /home \"xxyy\" 'it''s bash'\n" },
-		{ "a\\$b \\\\ \\n\\\nc", "a$b \\ n\nc" }, { "it's", "it's" }, { "${XXX:-a\"b}", "a\"b" }, { "x\\", "x" },
+		{ "a\\$b \\\\ \\n\\\nc", "a$b \\ n\nc" }, { "it's", "it's" },
+		{ "${XXX:-a\"b}", "a\"b" }, { "x\\", "x" },
 	};
 
 	(void)state;

@@ -35,8 +35,10 @@ static void test_mount_good(void **state)
 static void test_mount_secret(void **state)
 {
 	static const struct { const char *in, *id, *target; } rows[] = {
-		{ "type=secret,id=a/b", "a/b", "/run/secrets/b" }, { "type=secret,target=/etc/passwd", "passwd", "/etc/passwd" },
-		{ "type=secret,source=s", "s", "/run/secrets/s" }, { "type=secret,id=a,env=A", "a", "" },
+		{ "type=secret,id=a/b", "a/b", "/run/secrets/b" },
+		{ "type=secret,target=/etc/passwd", "passwd", "/etc/passwd" },
+		{ "type=secret,source=s", "s", "/run/secrets/s" },
+		{ "type=secret,id=a,env=A", "a", "" },
 		{ "type=secret,id=a,env=A,target=x", "a", "/w/x" },
 	};
 
@@ -129,14 +131,22 @@ static void test_mount_expand(void **state)
 static void test_chmod(void **state)
 {
 	static const struct { const char *spec; mode_t mode; bool dir; mode_t want; } rows[] = {
-		{ "0644", 0100755, false, 0100644 }, { "777", 0, true, 0777 }, { "0", 0755, false, 0 }, { "4755", 0644, false, 04755 },
-		{ "7777", 0, false, 07777 }, { "go-w", 0124, true, 0104 }, { "u+rw,g+r,o-x,o+w", 0124, true, 0766 },
-		{ "a+X", 0124, true, 0135 }, { "a+X", 0644, false, 0644 }, { "a+X", 0744, false, 0755 }, { "+x", 0644, false, 0755 },
-		{ "=r", 0777, false, 0444 }, { "u=rwX,go=rX", 0600, false, 0644 }, { "u=rwX,go=rX", 0700, true, 0755 },
-		{ "u+s", 0755, false, 04755 }, { "g+s", 0755, true, 02755 }, { "+t", 0755, true, 01755 }, { "o+t", 0755, true, 0755 },
-		{ "+xt", 0644, true, 01755 }, { "a-s", 06755, false, 0755 }, { "u=", 04755, false, 055 }, { "g=u", 0754, false, 0774 },
-		{ "o=u-w", 0750, false, 0755 }, { "g+o", 0705, false, 0755 }, { "u-o", 0705, false, 0205 }, { "go=", 0777, false, 0700 },
-		{ "u+", 0644, false, 0644 }, { "ug+rw-x", 0111, false, 0661 }, { "=", 0777, true, 0 }, { "a-X", 0755, false, 0644 },
+		{ "0644", 0100755, false, 0100644 }, { "777", 0, true, 0777 },
+		{ "0", 0755, false, 0 }, { "4755", 0644, false, 04755 },
+		{ "7777", 0, false, 07777 }, { "go-w", 0124, true, 0104 },
+		{ "u+rw,g+r,o-x,o+w", 0124, true, 0766 },
+		{ "a+X", 0124, true, 0135 }, { "a+X", 0644, false, 0644 },
+		{ "a+X", 0744, false, 0755 }, { "+x", 0644, false, 0755 },
+		{ "=r", 0777, false, 0444 }, { "u=rwX,go=rX", 0600, false, 0644 },
+		{ "u=rwX,go=rX", 0700, true, 0755 },
+		{ "u+s", 0755, false, 04755 }, { "g+s", 0755, true, 02755 },
+		{ "+t", 0755, true, 01755 }, { "o+t", 0755, true, 0755 },
+		{ "+xt", 0644, true, 01755 }, { "a-s", 06755, false, 0755 },
+		{ "u=", 04755, false, 055 }, { "g=u", 0754, false, 0774 },
+		{ "o=u-w", 0750, false, 0755 }, { "g+o", 0705, false, 0755 },
+		{ "u-o", 0705, false, 0205 }, { "go=", 0777, false, 0700 },
+		{ "u+", 0644, false, 0644 }, { "ug+rw-x", 0111, false, 0661 },
+		{ "=", 0777, true, 0 }, { "a-X", 0755, false, 0644 },
 		{ "u=g,g=o", 0754, false, 0544 },
 	};
 	static const char *const bad[] = { "", "64a", "10000", "8", "u", "u+z", "+,", "u+r,", ",u+r", "x", "-1 ", "a+r b" };
@@ -163,7 +173,8 @@ static void test_chmod(void **state)
 static void test_durations(void **state)
 {
 	static const struct { const char *in; int64_t ns; } rows[] = {
-		{ "30s", 30000000000 }, { "0", 0 }, { "0ms", 0 }, { "1ms", 1000000 }, { "1m30s", 90000000000 },
+		{ "30s", 30000000000 }, { "0", 0 }, { "0ms", 0 }, { "1ms", 1000000 },
+		{ "1m30s", 90000000000 },
 		{ "50ns", -1 }, { "-5s", -1 }, { "5", -1 }, { "", -1 }, { "x", -1 },
 	};
 	auto_err struct err e = { 0 };
@@ -188,12 +199,18 @@ static void test_durations(void **state)
 static void test_ports(void **state)
 {
 	static const struct { const char *in, *out; bool mapped; } rows[] = {
-		{ "80", "80/tcp", false }, { "80/TCP", "80/tcp", false }, { "1234/udp", "1234/udp", false }, { "9/sctp", "9/sctp", false },
-		{ "1234-1236/tcp", "1234/tcp 1235/tcp 1236/tcp", false }, { "80/", "80/tcp", false },
-		{ "0.0.0.0:1234-1235:3333-3334/tcp", "3333/tcp 3334/tcp", true }, { "5000:5000", "5000/tcp", true },
-		{ "[::1]:8080:80", "80/tcp", true }, { "127.0.0.1::80", "80/tcp", true }, { "8000-9000:80", "80/tcp", true },
-		{ "0.0.0.0:1234-1235:", NULL, false }, { "", NULL, false }, { "80/tpc", NULL, false }, { "99999", NULL, false },
-		{ "90-80", NULL, false }, { "a", NULL, false }, { "1.2.3:1:2", NULL, false }, { "1-2:3-5", NULL, false },
+		{ "80", "80/tcp", false }, { "80/TCP", "80/tcp", false },
+		{ "1234/udp", "1234/udp", false }, { "9/sctp", "9/sctp", false },
+		{ "1234-1236/tcp", "1234/tcp 1235/tcp 1236/tcp", false },
+		{ "80/", "80/tcp", false },
+		{ "0.0.0.0:1234-1235:3333-3334/tcp", "3333/tcp 3334/tcp", true },
+		{ "5000:5000", "5000/tcp", true },
+		{ "[::1]:8080:80", "80/tcp", true }, { "127.0.0.1::80", "80/tcp", true },
+		{ "8000-9000:80", "80/tcp", true },
+		{ "0.0.0.0:1234-1235:", NULL, false }, { "", NULL, false },
+		{ "80/tpc", NULL, false }, { "99999", NULL, false },
+		{ "90-80", NULL, false }, { "a", NULL, false }, { "1.2.3:1:2", NULL, false },
+		{ "1-2:3-5", NULL, false },
 		{ "80-", NULL, false }, { "x:80", NULL, false }, { "-1", NULL, false },
 	};
 
@@ -218,8 +235,10 @@ static void test_ports(void **state)
 static void test_signals(void **state)
 {
 	static const struct { const char *in; int n; } rows[] = {
-		{ "9", 9 }, { "KILL", 9 }, { "SIGKILL", 9 }, { "sigterm", 15 }, { "SIGRTMIN+3", 37 }, { "RTMIN", 34 }, { "RTMAX-1", 63 },
-		{ "SIGRTMAX", 64 }, { "64", 64 }, { "0", -1 }, { "65", -1 }, { "NOSUCH", -1 }, { "", -1 }, { "SIG", -1 },
+		{ "9", 9 }, { "KILL", 9 }, { "SIGKILL", 9 }, { "sigterm", 15 },
+		{ "SIGRTMIN+3", 37 }, { "RTMIN", 34 }, { "RTMAX-1", 63 },
+		{ "SIGRTMAX", 64 }, { "64", 64 }, { "0", -1 }, { "65", -1 }, { "NOSUCH", -1 },
+		{ "", -1 }, { "SIG", -1 },
 		{ "RTMIN+16", -1 }, { "RTMIN-1", -1 }, { "RTMINX", -1 }, { "-9", -1 },
 	};
 
@@ -236,9 +255,12 @@ static void test_signals(void **state)
 static void test_copy_sources(void **state)
 {
 	static const struct { const char *in; enum copy_source kind; } rows[] = {
-		{ "a", SOURCE_LOCAL }, { "http://x/y", SOURCE_HTTP }, { "https://x/y.tar.gz", SOURCE_HTTP },
-		{ "https://h/r.git", SOURCE_GIT }, { "https://h/r.git#v1:sub", SOURCE_GIT }, { "https://h/r.git?ref=x", SOURCE_GIT },
-		{ "git@h:r", SOURCE_GIT }, { "git@h", SOURCE_LOCAL }, { "git://h/r", SOURCE_GIT }, { "ssh://h/r", SOURCE_GIT },
+		{ "a", SOURCE_LOCAL }, { "http://x/y", SOURCE_HTTP },
+		{ "https://x/y.tar.gz", SOURCE_HTTP },
+		{ "https://h/r.git", SOURCE_GIT }, { "https://h/r.git#v1:sub", SOURCE_GIT },
+		{ "https://h/r.git?ref=x", SOURCE_GIT },
+		{ "git@h:r", SOURCE_GIT }, { "git@h", SOURCE_LOCAL }, { "git://h/r", SOURCE_GIT },
+		{ "ssh://h/r", SOURCE_GIT },
 		{ "./http://x", SOURCE_LOCAL },
 	};
 	static const char *const good[] = { "a", "Build", "a1-_.x" }, *const bad[] = { "", "1a", "-a", "a b", "a/b", "a@", "A$", "[" };

@@ -16,18 +16,31 @@ static struct ignore *make(const char *text)
 static void test_ignore_single(void **state)
 {
 	static const struct { const char *pattern, *path; bool want; } rows[] = {
-		{ "**", "file", true }, { "**", "/", true }, { "**/", "dir/file", true }, { "dir/**", "dir/file", true },
-		{ "abc/**", "abc", false }, { "**/dir", "dir/file", true }, { "**/dir2/*", "dir/dir2/file", true },
-		{ "**file", "dir/dir/file", true }, { "**file", "xfile", true }, { "**/file*.txt*", "d/d/file.txt", true },
-		{ "**/**/*.txt2", "d/file.txt", false }, { "a**/*.txt", "a/dir/dir/file.txt", true },
-		{ "a/*.txt", "a/dir/file.txt", false }, { "a/*.txt**", "a/file.txt", true }, { "a/*/c", "a/b/c/d", true },
-		{ "a[b-d]e", "ace", true }, { "a[b-d]e", "ae", false }, { "a[^b-d]e", "aze", true }, { "a[^b-d]e", "ace", false },
-		{ "a[]]e", "a]e", true }, { "a[a-]e", "a-e", true }, { "a[\\]x]e", "a]e", true }, { "[^a]", "/", true },
-		{ ".*", ".foo", true }, { ".*", "foo", false }, { "abc?def", "abcZdef", true }, { "abc?def", "abc/def", false },
-		{ "a?c", "a\xc3\xa9" "c", true }, { "a\\\\", "a\\", true }, { "a\\*b", "a*b", true }, { "a\\*b", "axb", false },
-		{ "**/foo/bar", "dir/foo/bar", true }, { "**/foo", "xfoo", false }, { "a(b)c/def", "a(b)c/def", true },
-		{ "a.|)$(}+{bc", "a.|)$(}+{bc", true }, { "/abs", "abs", true }, { "a/../b", "b/c", true }, { "a/", "a", true },
-		{ "*a**/b", "aab", true }, { "a**b**/c", "ax/b/y/c", true }, { "a**b**/c", "axb/y/c", false }, { "*", "a/b/c", true }, { "a*b*c", "aXbXbXc", true },
+		{ "**", "file", true }, { "**", "/", true }, { "**/", "dir/file", true },
+		{ "dir/**", "dir/file", true },
+		{ "abc/**", "abc", false }, { "**/dir", "dir/file", true },
+		{ "**/dir2/*", "dir/dir2/file", true },
+		{ "**file", "dir/dir/file", true }, { "**file", "xfile", true },
+		{ "**/file*.txt*", "d/d/file.txt", true },
+		{ "**/**/*.txt2", "d/file.txt", false },
+		{ "a**/*.txt", "a/dir/dir/file.txt", true },
+		{ "a/*.txt", "a/dir/file.txt", false }, { "a/*.txt**", "a/file.txt", true },
+		{ "a/*/c", "a/b/c/d", true },
+		{ "a[b-d]e", "ace", true }, { "a[b-d]e", "ae", false }, { "a[^b-d]e", "aze", true },
+		{ "a[^b-d]e", "ace", false },
+		{ "a[]]e", "a]e", true }, { "a[a-]e", "a-e", true }, { "a[\\]x]e", "a]e", true },
+		{ "[^a]", "/", true },
+		{ ".*", ".foo", true }, { ".*", "foo", false }, { "abc?def", "abcZdef", true },
+		{ "abc?def", "abc/def", false },
+		{ "a?c", "a\xc3\xa9" "c", true }, { "a\\\\", "a\\", true },
+		{ "a\\*b", "a*b", true }, { "a\\*b", "axb", false },
+		{ "**/foo/bar", "dir/foo/bar", true }, { "**/foo", "xfoo", false },
+		{ "a(b)c/def", "a(b)c/def", true },
+		{ "a.|)$(}+{bc", "a.|)$(}+{bc", true }, { "/abs", "abs", true },
+		{ "a/../b", "b/c", true }, { "a/", "a", true },
+		{ "*a**/b", "aab", true }, { "a**b**/c", "ax/b/y/c", true },
+		{ "a**b**/c", "axb/y/c", false }, { "*", "a/b/c", true },
+		{ "a*b*c", "aXbXbXc", true },
 		{ "dir", "directory", false }, { "!x", "x", false },
 	};
 
@@ -79,9 +92,12 @@ static void test_ignore_file(void **state)
 static void test_ignore_reinclude(void **state)
 {
 	static const struct { const char *text, *dir; bool want; } rows[] = {
-		{ "*\n!**/keep", "a/b", true }, { "*\n!a*/x", "abc", true }, { "*\n!a*/x", "b", false },
-		{ "*\n!a/b/c", "a", true }, { "*\n!a/b/c", "a/b", true }, { "*\n!a/b/c", "a/b/c", false },
-		{ "*\n!a/**", "a/b/c", true }, { "*\n!a", ".", true }, { "*\n", "a", false }, { "*\n!a/b/**/d", "a/b/x/y", true },
+		{ "*\n!**/keep", "a/b", true }, { "*\n!a*/x", "abc", true },
+		{ "*\n!a*/x", "b", false },
+		{ "*\n!a/b/c", "a", true }, { "*\n!a/b/c", "a/b", true },
+		{ "*\n!a/b/c", "a/b/c", false },
+		{ "*\n!a/**", "a/b/c", true }, { "*\n!a", ".", true }, { "*\n", "a", false },
+		{ "*\n!a/b/**/d", "a/b/x/y", true },
 		{ "*\n!a.b/c", "a", false },
 	};
 

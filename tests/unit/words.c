@@ -62,20 +62,28 @@ static void test_words_shell(void **state)
 static void test_words_json(void **state)
 {
 	static const struct { const char *in; enum json_form form; const char *out; } rows[] = {
-		{ "[]", JSON_STRINGS, "" }, { "[ ]", JSON_STRINGS, "" }, { "[\"\"]", JSON_STRINGS, "" },
+		{ "[]", JSON_STRINGS, "" }, { "[ ]", JSON_STRINGS, "" },
+		{ "[\"\"]", JSON_STRINGS, "" },
 		{ "[\"a\" , \"b\"]\t", JSON_STRINGS, "a|b" },
 		{ "[\"\\\" \\\\ \\/ \\b\\f\\n\\r\\t\"]", JSON_STRINGS, "\" \\ / \b\f\n\r\t" },
 		{ "[\"\\u2665\\ud83d\\ude00\"]", JSON_STRINGS, "\xe2\x99\xa5\xf0\x9f\x98\x80" },
 		{ "[\"\\ud83d x\"]", JSON_STRINGS, "\xef\xbf\xbd x" },
 		{ "[\"\xff\"]", JSON_STRINGS, "\xef\xbf\xbd" },
 		{ "[\"a\",42,\"b\"]", JSON_OTHER, "42" }, { "[\"a\",null]", JSON_OTHER, "null" },
-		{ "[\"a\",true]", JSON_OTHER, "true" }, { "[\"a\",{\"k\":[1]}]", JSON_OTHER, "{\"k\":[1]}" },
-		{ "[\"a\",-1.5e+3]", JSON_OTHER, "-1.5e+3" }, { "[[\"a\"]]", JSON_OTHER, "[\"a\"]" },
-		{ "[\"a\"] x", JSON_NONE, NULL }, { "[\"a\"", JSON_NONE, NULL }, { "[\"a\",]", JSON_NONE, NULL },
-		{ "[\"a\" \"b\"]", JSON_NONE, NULL }, { "['a']", JSON_NONE, NULL }, { "[\"a]", JSON_NONE, NULL },
-		{ "[\"\\x\"]", JSON_NONE, NULL }, { "[\"\\u12\"]", JSON_NONE, NULL }, { "[\"\t\"]", JSON_NONE, NULL },
-		{ "[01]", JSON_NONE, NULL }, { "[1.]", JSON_NONE, NULL }, { "[,]", JSON_NONE, NULL },
-		{ "[nul]", JSON_NONE, NULL }, { "[", JSON_NONE, NULL }, { "", JSON_NONE, NULL }, { "{}", JSON_NONE, NULL },
+		{ "[\"a\",true]", JSON_OTHER, "true" },
+		{ "[\"a\",{\"k\":[1]}]", JSON_OTHER, "{\"k\":[1]}" },
+		{ "[\"a\",-1.5e+3]", JSON_OTHER, "-1.5e+3" },
+		{ "[[\"a\"]]", JSON_OTHER, "[\"a\"]" },
+		{ "[\"a\"] x", JSON_NONE, NULL }, { "[\"a\"", JSON_NONE, NULL },
+		{ "[\"a\",]", JSON_NONE, NULL },
+		{ "[\"a\" \"b\"]", JSON_NONE, NULL }, { "['a']", JSON_NONE, NULL },
+		{ "[\"a]", JSON_NONE, NULL },
+		{ "[\"\\x\"]", JSON_NONE, NULL }, { "[\"\\u12\"]", JSON_NONE, NULL },
+		{ "[\"\t\"]", JSON_NONE, NULL },
+		{ "[01]", JSON_NONE, NULL }, { "[1.]", JSON_NONE, NULL },
+		{ "[,]", JSON_NONE, NULL },
+		{ "[nul]", JSON_NONE, NULL }, { "[", JSON_NONE, NULL }, { "", JSON_NONE, NULL },
+		{ "{}", JSON_NONE, NULL },
 	};
 
 	(void)state;
@@ -123,7 +131,8 @@ static void test_words_json_deep(void **state)
 static void test_words_csv(void **state)
 {
 	static const struct { const char *in; bool ok; const char *out; } rows[] = {
-		{ "type=bind,target=/x", true, "type=bind|target=/x" }, { "a,\"b,\"\"c\"", true, "a|b,\"c" },
+		{ "type=bind,target=/x", true, "type=bind|target=/x" },
+		{ "a,\"b,\"\"c\"", true, "a|b,\"c" },
 		{ "", true, "" }, { "a,", true, "a|" }, { "a\"b", false, "" }, { "\"a", false, "" },
 		{ "\"a\"b", false, "" },
 	};
@@ -144,9 +153,12 @@ static void test_words_csv(void **state)
 static void test_words_utf8(void **state)
 {
 	static const struct { const char *in; size_t len; uint32_t c; } rows[] = {
-		{ "a", 1, 'a' }, { "\xc3\xa9", 2, 0xe9 }, { "\xe2\x82\xac", 3, 0x20ac }, { "\xf0\x9f\x98\x80", 4, 0x1f600 },
-		{ "\xc0\x80", 1, 0x1100c0 }, { "\xe0\x80\x80", 1, 0x1100e0 }, { "\xed\xa0\x80", 1, 0x1100ed },
-		{ "\xf4\x90\x80\x80", 1, 0x1100f4 }, { "\xe2\x82", 1, 0x1100e2 }, { "\x80", 1, 0x110080 },
+		{ "a", 1, 'a' }, { "\xc3\xa9", 2, 0xe9 }, { "\xe2\x82\xac", 3, 0x20ac },
+		{ "\xf0\x9f\x98\x80", 4, 0x1f600 },
+		{ "\xc0\x80", 1, 0x1100c0 }, { "\xe0\x80\x80", 1, 0x1100e0 },
+		{ "\xed\xa0\x80", 1, 0x1100ed },
+		{ "\xf4\x90\x80\x80", 1, 0x1100f4 }, { "\xe2\x82", 1, 0x1100e2 },
+		{ "\x80", 1, 0x110080 },
 	};
 
 	(void)state;
@@ -166,8 +178,10 @@ static void test_words_utf8(void **state)
 static void test_clean_path(void **state)
 {
 	static const struct { const char *in, *out; } rows[] = {
-		{ "", "." }, { "a", "a" }, { "/", "/" }, { "a/b/../c", "a/c" }, { "a/..", "." }, { "../a", "../a" },
-		{ "a/../../b", "../b" }, { "../../a/..", "../.." }, { "/../a", "/a" }, { "//a//b/", "/a/b" },
+		{ "", "." }, { "a", "a" }, { "/", "/" }, { "a/b/../c", "a/c" }, { "a/..", "." },
+		{ "../a", "../a" },
+		{ "a/../../b", "../b" }, { "../../a/..", "../.." }, { "/../a", "/a" },
+		{ "//a//b/", "/a/b" },
 		{ "./a/./b/.", "a/b" }, { "/a/b/../..", "/" }, { "**/", "**" },
 	};
 
