@@ -128,6 +128,7 @@ static int find_counterpart(struct loading *ld, struct why_step *st, const struc
 		st->earlier_ns = x->row.started_ns;
 		st->earlier_index = (*ret)->index;
 		st->earlier_key = (*ret)->key;
+		st->moved = strcmp((*ret)->slot, st->row.slot) != 0;
 		st->earlier_done = (*ret)->state == BUILD_HIT || (*ret)->state == BUILD_MISS;
 	}
 	return 0;
@@ -197,7 +198,7 @@ static unsigned step_above(const struct why *w, const struct why_step *st)
 {
 	for (const struct why_step *p = st; p-- > w->v; )
 		if (str_eq(stage_of(p->row.slot), stage_of(st->row.slot)) && changed(p) &&
-		    (p->cause == WHY_INPUT || p->cause == WHY_FIRST || p->name))
+		    (p->cause == WHY_INPUT || p->cause == WHY_FIRST))
 			return p->row.index;
 	return 0;
 }
@@ -333,7 +334,7 @@ static void step_text(const struct why *w, const struct why_step *st, struct buf
 	if (cause)
 		buf_printf(ret, "it builds on step %u, which changed: %s", cause->row.index, cause->row.name);
 	else
-		buf_puts(ret, "a stage that it reads changed");
+		buf_puts(ret, st->moved ? "a step above it was added or removed" : "a stage that it reads changed");
 }
 
 void why_text(const struct why *w, const struct why_step *st, struct buf *ret)

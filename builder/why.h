@@ -24,11 +24,13 @@ struct why_step {
 	unsigned earlier_index;		/* the number of the step there */
 	struct digest earlier_key;
 	bool earlier_done;		/* it was cached or ended well there */
+	bool moved;			/* it stood at another place of its stage there */
 	enum why_cause cause;
 	/* WHY_INPUT: "env PATH", "file src", "base", "instruction"; before, after: its values, NULL: it was
 	 * not there, it is not there any more; detail: what differs between two file trees, or NULL. */
 	char *name, *before, *after, *detail;
-	unsigned cause_step;		/* WHY_STEP: its number; 0: of another stage, not known which */
+	unsigned cause_step;		/* WHY_STEP: its number; 0: none above differs, so one was added or removed (if
+					 * moved), or another stage's did */
 };
 
 struct why {				/* { 0 } is a valid empty one */

@@ -5,6 +5,7 @@
 int main(void)
 {
 	static int (*const suites[])(void) = {
+		suite_why,
 		suite_template,
 		suite_gc,
 		suite_keys,

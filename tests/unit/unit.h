@@ -25,6 +25,10 @@ int suite_manifest(void);
 int suite_config(void);
 int suite_passwd(void);
 int suite_ref(void);
+int suite_layer(void);
+int suite_tar(void);
+int suite_treehash(void);
+int suite_copy(void);
 int suite_arena(void);
 int suite_clock(void);
 int suite_digest(void);
@@ -47,5 +51,6 @@ int suite_images(void);
 int suite_keys(void);
 int suite_userns(void);
 int suite_gc(void);
+int suite_why(void);
 
 #endif
