@@ -24,7 +24,8 @@ static int read_input(const char *path, size_t max, struct buf *ret, struct err 
 struct ast_args { bool check; };
 
 static const struct opt ast_opts[] = {
-	{ 0, "check", NULL, OPT_BOOL, offsetof(struct ast_args, check), "Check what a build would check, too." },
+	{ 0, "check", NULL, OPT_BOOL, offsetof(struct ast_args, check),
+	  "Check what a build would check, too." },
 	{ 0 },
 };
 
@@ -35,7 +36,8 @@ static int ast_print(struct cli *c, const struct source *src, bool check, struct
 	auto_buf struct buf text = { 0 };
 	struct diag d = { 0 };
 	struct dockerfile f;
-	int r = check ? dockerfile_parse(src, &d, &a, &f, e) : dockerfile_parse_grammar(src, &d, &a, &f, e);
+	int r = check ? dockerfile_parse(src, &d, &a, &f, e) :
+		dockerfile_parse_grammar(src, &d, &a, &f, e);
 
 	diag_render(&d, &text);
 	fputs(text.p ? text.p : "", c->err);
@@ -57,7 +59,8 @@ static int ast_run(struct cli *c, void *args, int argc UNUSED, char **argv, stru
 	struct source src;
 	int r;
 
-	if (read_input(argv[0], SOURCE_MAX, &text, e) < 0 || source_init(&src, argv[0], buf_view(&text), e) < 0)
+	if (read_input(argv[0], SOURCE_MAX, &text, e) < 0 ||
+	    source_init(&src, argv[0], buf_view(&text), e) < 0)
 		return -1;
 	r = ast_print(c, &src, o->check, e);
 	source_done(&src);
@@ -65,8 +68,10 @@ static int ast_run(struct cli *c, void *args, int argc UNUSED, char **argv, stru
 }
 
 const struct cmd cmd_debug_ast = {
-	.name = "debug ast", .synopsis = "[--check] FILE|-", .about = "Print a Dockerfile's tree, one line an instruction.",
-	.opts = ast_opts, .args_size = sizeof(struct ast_args), .min = 1, .max = 1, .hidden = true, .bare = true, .run = ast_run,
+	.name = "debug ast", .synopsis = "[--check] FILE|-",
+	.about = "Print a Dockerfile's tree, one line an instruction.",
+	.opts = ast_opts, .args_size = sizeof(struct ast_args), .min = 1, .max = 1, .hidden = true,
+	.bare = true, .run = ast_run,
 };
 
 /* ---- debug expand, debug words: a word a line in, a line of JSON out ---- */
@@ -78,15 +83,20 @@ struct expand_args {
 };
 
 static const struct opt expand_opts[] = {
-	{ 'e', "env", "K=V", OPT_LIST, offsetof(struct expand_args, env), "Set a variable; may be repeated." },
-	{ 0, "escape", "CHAR", OPT_STR, offsetof(struct expand_args, escape), "The escape character, \\ or `." },
-	{ 0, "body", NULL, OPT_BOOL, offsetof(struct expand_args, body), "Expand as the body of a heredoc." },
+	{ 'e', "env", "K=V", OPT_LIST, offsetof(struct expand_args, env),
+	  "Set a variable; may be repeated." },
+	{ 0, "escape", "CHAR", OPT_STR, offsetof(struct expand_args, escape),
+	  "The escape character, \\ or `." },
+	{ 0, "body", NULL, OPT_BOOL, offsetof(struct expand_args, body),
+	  "Expand as the body of a heredoc." },
 	{ 0 },
 };
 
 static const struct opt words_opts[] = {
-	{ 'e', "env", "K=V", OPT_LIST, offsetof(struct expand_args, env), "Set a variable; may be repeated." },
-	{ 0, "escape", "CHAR", OPT_STR, offsetof(struct expand_args, escape), "The escape character, \\ or `." },
+	{ 'e', "env", "K=V", OPT_LIST, offsetof(struct expand_args, env),
+	  "Set a variable; may be repeated." },
+	{ 0, "escape", "CHAR", OPT_STR, offsetof(struct expand_args, escape),
+	  "The escape character, \\ or `." },
 	{ 0 },
 };
 
@@ -108,12 +118,14 @@ static void json_error(struct buf *out, struct err *e)
 	err_clear(e);
 }
 
-static void expand_line(const struct expand_args *o, struct env env, struct str line, struct buf *out)
+static void expand_line(const struct expand_args *o, struct env env, struct str line,
+			struct buf *out)
 {
 	auto_buf struct buf text = { 0 };
 	struct err e = { 0 };
 	char escape = o->escape ? o->escape[0] : '\\';
-	int r = o->body ? expand_body(line, env, &text, &e) : expand_word(line, escape, env, &text, &e);
+	int r = o->body ? expand_body(line, env, &text, &e) :
+		expand_word(line, escape, env, &text, &e);
 
 	if (r < 0)
 		json_error(out, &e);
@@ -121,7 +133,8 @@ static void expand_line(const struct expand_args *o, struct env env, struct str 
 		buf_json_str(out, buf_view(&text));
 }
 
-static void words_line(const struct expand_args *o, struct env env, struct str line, struct buf *out)
+static void words_line(const struct expand_args *o, struct env env, struct str line,
+		       struct buf *out)
 {
 	auto_strv struct strv words = { 0 };
 	struct err e = { 0 };
@@ -177,14 +190,18 @@ static int words_run(struct cli *c, void *args, int argc UNUSED, char **argv UNU
 
 const struct cmd cmd_debug_expand = {
 	.name = "debug expand", .synopsis = "[options] <WORDS",
-	.about = "Expand each line of standard input as a word; print JSON strings. A line \"ENV K=V\" sets a variable.",
-	.opts = expand_opts, .args_size = sizeof(struct expand_args), .hidden = true, .bare = true, .run = expand_run,
+	.about = "Expand each line of standard input as a word; print JSON strings. "
+		 "A line \"ENV K=V\" sets a variable.",
+	.opts = expand_opts, .args_size = sizeof(struct expand_args), .hidden = true, .bare = true,
+	.run = expand_run,
 };
 
 const struct cmd cmd_debug_words = {
 	.name = "debug words", .synopsis = "[options] <TEXTS",
-	.about = "Expand each line of standard input and split it; print JSON arrays. A line \"ENV K=V\" sets a variable.",
-	.opts = words_opts, .args_size = sizeof(struct expand_args), .hidden = true, .bare = true, .run = words_run,
+	.about = "Expand each line of standard input and split it; print JSON arrays. "
+		 "A line \"ENV K=V\" sets a variable.",
+	.opts = words_opts, .args_size = sizeof(struct expand_args), .hidden = true, .bare = true,
+	.run = words_run,
 };
 
 /* ---- debug ignore: is each path excluded? ---- */
@@ -204,7 +221,8 @@ static int ignore_row(struct cli *c, struct str line, struct err *e)
 	struct ignore *ig;
 
 	if (!path.p)
-		return err_set(e, ERR_USAGE, "a line without a TAB between pattern and path: \"" STR_FMT "\"",
+		return err_set(e, ERR_USAGE,
+			       "a line without a TAB between pattern and path: \"" STR_FMT "\"",
 			       STR_ARG(line));
 	strv_add_n(&patterns, pattern);
 	fprintf(c->out, STR_FMT "\t", STR_ARG(pattern));
@@ -244,6 +262,7 @@ static int ignore_run(struct cli *c, void *args UNUSED, int argc, char **argv, s
 
 const struct cmd cmd_debug_ignore = {
 	.name = "debug ignore", .synopsis = "[IGNOREFILE] <PATHS",
-	.about = "Tell whether each path of standard input is excluded. Without a file, lines are PATTERN<TAB>PATH.",
+	.about = "Tell whether each path of standard input is excluded. "
+		 "Without a file, lines are PATTERN<TAB>PATH.",
 	.max = 1, .hidden = true, .bare = true, .run = ignore_run,
 };

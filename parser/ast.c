@@ -15,7 +15,8 @@ static void dump_flags(const struct node *n, struct buf *ret)
 		const struct flag *f = &n->flags[i];
 
 		buf_reset(&word);
-		buf_printf(&word, "--" STR_FMT "%s" STR_FMT, STR_ARG(f->name), f->has_value ? "=" : "",
+		buf_printf(&word, "--" STR_FMT "%s" STR_FMT, STR_ARG(f->name),
+			   f->has_value ? "=" : "",
 			   STR_ARG(f->value));
 		buf_puts(ret, i ? " " : "");
 		buf_go_quote(ret, buf_view(&word));
@@ -32,7 +33,7 @@ static void dump_node(const struct node *n, struct buf *ret)
 	for (size_t i = 0; i < n->nwords; i++) {
 		buf_putc(ret, ' ');
 		buf_go_quote(ret, n->words[i].text);
-		if (n->def->form == FORM_KEY_VALUE && i % 2 == 1)	/* the separator is a word of its own */
+		if (n->def->form == FORM_KEY_VALUE && i % 2 == 1)	/* the separator is a word */
 			buf_puts(ret, n->legacy ? " \"\"" : " \"=\"");
 	}
 	if (n->onbuild) {

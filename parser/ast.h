@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tree of a Dockerfile: one node an instruction, its flags, words and here-documents, with spans. */
+/* The tree of a Dockerfile: a node for each instruction, its flags, words, heredocs and places. */
 #ifndef PARSER_AST_H
 #define PARSER_AST_H
 
@@ -9,8 +9,8 @@
 #include "base/str.h"
 
 enum instr {			/* in the order of the table in instr.c */
-	I_ADD, I_ARG, I_CMD, I_COPY, I_ENTRYPOINT, I_ENV, I_EXPOSE, I_FROM, I_HEALTHCHECK, I_LABEL, I_MAINTAINER,
-	I_ONBUILD, I_RUN, I_SHELL, I_STOPSIGNAL, I_USER, I_VOLUME, I_WORKDIR,
+	I_ADD, I_ARG, I_CMD, I_COPY, I_ENTRYPOINT, I_ENV, I_EXPOSE, I_FROM, I_HEALTHCHECK, I_LABEL,
+	I_MAINTAINER, I_ONBUILD, I_RUN, I_SHELL, I_STOPSIGNAL, I_USER, I_VOLUME, I_WORKDIR,
 };
 
 struct instr_def;
@@ -48,10 +48,11 @@ struct node {			/* one instruction */
 	size_t nflags;
 	bool json;		/* exec form */
 	/*
-	 * JSON form: the decoded strings (may hold NUL). Shell form of RUN CMD ENTRYPOINT SHELL: one word,
-	 * the raw text, or none if there is no text. ENV LABEL: key, value, key, value..., raw. ARG: "k" or
-	 * "k=v" each, raw. HEALTHCHECK: the type, then the command (JSON strings or one raw text). ONBUILD:
-	 * none. USER WORKDIR STOPSIGNAL MAINTAINER: one word, all the text. Others: raw words split at blanks.
+	 * JSON form: the decoded strings (may hold NUL). Shell form of RUN CMD ENTRYPOINT SHELL:
+	 * one word, the raw text, or none if there is no text. ENV LABEL: key, value, key,
+	 * value..., raw. ARG: "k" or "k=v" each, raw. HEALTHCHECK: the type, then the command (JSON
+	 * strings or one raw text). ONBUILD: none. USER WORKDIR STOPSIGNAL MAINTAINER: one word,
+	 * all the text. Others: raw words split at blanks.
 	 */
 	struct word *words;
 	size_t nwords;
@@ -59,9 +60,9 @@ struct node {			/* one instruction */
 	struct heredoc *heredocs;
 	size_t nheredocs;
 	struct node *onbuild;	/* the instruction behind ONBUILD, NULL if there is none */
-	struct str text;	/* the instruction, continuations joined, without here-document bodies */
-	struct str original;	/* the same with bodies and terminators; onbuild->original is what OnBuild stores */
-	struct str comment;	/* the comment lines right above, "# " dropped, joined by '\n'; or empty */
+	struct str text;	/* the instruction, continuations joined, without heredoc bodies */
+	struct str original;	/* the same with them; onbuild->original is what OnBuild stores */
+	struct str comment;	/* the comment lines right above, "# " dropped, joined by '\n' */
 };
 
 struct dockerfile {		/* all in the arena given to dockerfile_parse() */

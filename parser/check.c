@@ -42,7 +42,8 @@ static void check_flag(const struct check *c, const struct flag *f)
 	auto_free char *dashed = guess ? xasprintf("--%s", guess) : NULL;
 
 	if (!def) {
-		diag_error(c->d, flag_name_span(f), dashed, "%s has no flag --" STR_FMT, n->def->name,
+		diag_error(c->d, flag_name_span(f), dashed, "%s has no flag --" STR_FMT,
+			   n->def->name,
 			   STR_ARG(f->name));
 		return;
 	}
@@ -55,7 +56,8 @@ static void check_flag(const struct check *c, const struct flag *f)
 		diag_error(c->d, f->at, NULL, "missing a value on flag: --%s", def->name);
 	else if (def->kind == FLAG_BOOL && f->has_value && !str_is_nocase(f->value, "true") &&
 		 !str_is_nocase(f->value, "false"))
-		diag_error(c->d, f->at, NULL, "expecting boolean value for flag --%s, not: " STR_FMT, def->name,
+		diag_error(c->d, f->at, NULL,
+			   "expecting boolean value for flag --%s, not: " STR_FMT, def->name,
 			   STR_ARG(f->value));
 }
 
@@ -66,7 +68,7 @@ static void check_flags(const struct check *c)
 	for (size_t i = 0; i < c->n->nflags; i++) {
 		const struct flag_def *def = instr_flag(c->n->def, c->n->flags[i].name);
 
-		if (def && def->kind != FLAG_LIST && ++known > 64)	/* duplicates are told already */
+		if (def && def->kind != FLAG_LIST && ++known > 64)	/* duplicates were told */
 			continue;
 		check_flag(c, &c->n->flags[i]);
 	}
@@ -105,7 +107,8 @@ static void check_nul(const struct check *c)
 static void check_file_name(const struct check *c, const struct heredoc *h)
 {
 	if (str_find(h->name, '/') >= 0 || str_is(h->name, ".") || str_is(h->name, ".."))
-		diag_error(c->d, h->at, NULL, "a heredoc's name becomes a file name: " STR_FMT " can be none",
+		diag_error(c->d, h->at, NULL,
+			   "a heredoc's name becomes a file name: " STR_FMT " can be none",
 			   STR_ARG(h->name));
 }
 
@@ -133,7 +136,8 @@ static void check_from_flag(const struct check *c)
 			diag_error(c->d, f->at, NULL,
 				   "'--from' doesn't support variable expansion, define alias stage instead");
 		else if (str_is(f->name, "from") && f->has_value && f->value.n == 0)
-			diag_error(c->d, f->at, NULL, "--from needs the name of a stage or an image");
+			diag_error(c->d, f->at, NULL,
+				   "--from needs the name of a stage or an image");
 	}
 }
 
@@ -159,7 +163,8 @@ static void check_copy(const struct check *c)
 	const struct node *n = c->n;
 
 	if (n->nwords < 2) {
-		complain(c, n->name_at, n->nwords ? "requires at least two arguments, but only one was provided. "
+		complain(c, n->name_at,
+			 n->nwords ? "requires at least two arguments, but only one was provided. "
 			 "Destination could not be determined" : "requires at least two arguments");
 		return;
 	}
@@ -204,11 +209,13 @@ static void check_run_flags(const struct check *c)
 			continue;
 		if (str_is(f->name, "mount"))
 			check_mount(c, f);
-		else if (str_is(f->name, "network") && !str_is(v, "default") && !str_is(v, "none") &&
+		else if (str_is(f->name, "network") && !str_is(v, "default") &&
+			 !str_is(v, "none") &&
 			 !str_is(v, "host"))
 			diag_error(c->d, f->at, NULL, "invalid network mode \"" STR_FMT
 				   "\"; it must be default, none or host", STR_ARG(v));
-		else if (str_is(f->name, "security") && !str_is(v, "sandbox") && !str_is(v, "insecure"))
+		else if (str_is(f->name, "security") && !str_is(v, "sandbox") &&
+			 !str_is(v, "insecure"))
 			diag_error(c->d, f->at, NULL, "security \"" STR_FMT
 				   "\" is not valid; it must be sandbox or insecure", STR_ARG(v));
 	}
@@ -255,11 +262,13 @@ static void check_from(const struct check *c)
 		return;
 	}
 	if (literal(c, n->words[0].text, &base) && base.n == 0)
-		diag_error(c->d, n->words[0].at, NULL, "base name (" STR_FMT ") should not be blank",
+		diag_error(c->d, n->words[0].at, NULL,
+			   "base name (" STR_FMT ") should not be blank",
 			   STR_ARG(n->words[0].text));
 	if (n->nwords == 3 && !stage_name_valid(n->words[2].text))
 		diag_error(c->d, n->words[2].at, NULL, "invalid name for build stage: \"" STR_FMT
-			   "\", name can't start with a number or contain symbols", STR_ARG(n->words[2].text));
+			   "\", name can't start with a number or contain symbols",
+				   STR_ARG(n->words[2].text));
 }
 
 static void check_expose(const struct check *c)
@@ -272,7 +281,8 @@ static void check_expose(const struct check *c)
 		auto_strv struct strv ports = { 0 };
 		struct err e = { 0 };
 
-		if (literal(c, w->text, &text) && text.n && port_parse(buf_view(&text), &ports, NULL, &e) < 0)
+		if (literal(c, w->text, &text) && text.n &&
+		    port_parse(buf_view(&text), &ports, NULL, &e) < 0)
 			diag_err(c->d, w->at, &e);
 	}
 }
@@ -315,7 +325,8 @@ static void check_health(const struct check *c)
 	check_flags(c);
 	check_health_flags(c);
 	if (!str_is_nocase(type, "CMD"))
-		diag_error(c->d, n->words[0].at, NULL, "Unknown type \"" STR_FMT "\" in HEALTHCHECK (try CMD)",
+		diag_error(c->d, n->words[0].at, NULL,
+			   "Unknown type \"" STR_FMT "\" in HEALTHCHECK (try CMD)",
 			   STR_ARG(type));
 	else if (n->nwords == 1)
 		diag_error(c->d, n->words[0].at, NULL, "Missing command after HEALTHCHECK CMD");
@@ -329,9 +340,11 @@ static void check_onbuild(const struct check *c)
 		if (is_bare(n) || n->nflags)
 			complain(c, n->name_at, "requires at least one argument");
 	} else if (child->id == I_ONBUILD) {
-		diag_error(c->d, child->name_at, NULL, "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
+		diag_error(c->d, child->name_at, NULL,
+			   "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
 	} else if (!child->def->onbuild) {
-		diag_error(c->d, child->name_at, NULL, "%s isn't allowed as an ONBUILD trigger", child->def->name);
+		diag_error(c->d, child->name_at, NULL, "%s isn't allowed as an ONBUILD trigger",
+			   child->def->name);
 	} else {
 		check_node(c->d, c->src, c->escape, child);
 	}
@@ -342,7 +355,8 @@ static void check_shell(const struct check *c)
 	if (c->n->nwords == 0)
 		complain(c, c->n->name_at, "requires at least one argument");
 	else if (!c->n->json)
-		complain(c, c->n->words[0].at, "requires the arguments to be in JSON form, as in [\"/bin/sh\", \"-c\"]");
+		complain(c, c->n->words[0].at,
+			 "requires the arguments to be in JSON form, as in [\"/bin/sh\", \"-c\"]");
 }
 
 static void check_stopsignal(const struct check *c)
@@ -354,7 +368,8 @@ static void check_stopsignal(const struct check *c)
 	if (!exactly_one(c) || !literal(c, c->n->words[0].text, &text))
 		return;
 	if (signal_parse(buf_view(&text), &number, &e) < 0)
-		diag_error(c->d, c->n->words[0].at, signal_guess(buf_view(&text)), "%s", err_text(&e));
+		diag_error(c->d, c->n->words[0].at, signal_guess(buf_view(&text)), "%s",
+			   err_text(&e));
 	err_clear(&e);
 }
 
@@ -396,7 +411,8 @@ void check_node(struct diag *d, const struct source *src, char escape, const str
 	}
 }
 
-void check_file(struct diag *d, const struct source *src, const struct dockerfile *f, bool from_guessed)
+void check_file(struct diag *d, const struct source *src, const struct dockerfile *f,
+		bool from_guessed)
 {
 	bool told = from_guessed;
 	size_t stages = 0;
@@ -406,12 +422,14 @@ void check_file(struct diag *d, const struct source *src, const struct dockerfil
 
 		stages += n->id == I_FROM;
 		if (stages == 0 && n->id != I_ARG && !told) {
-			diag_error(d, n->name_at, NULL, "%s before the first FROM: no build stage in current context",
+			diag_error(d, n->name_at, NULL,
+				   "%s before the first FROM: no build stage in current context",
 				   n->def->name);
 			told = true;	/* the same for all that follow */
 		}
 		check_node(d, src, f->escape, n);
 	}
 	if (stages == 0 && !told)
-		diag_error(d, source_span(src, 0, 0), NULL, "dockerfile contains no stages to build");
+		diag_error(d, source_span(src, 0, 0), NULL,
+			   "dockerfile contains no stages to build");
 }

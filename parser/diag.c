@@ -31,7 +31,8 @@ static char *sanitize(const char *msg)
 	return buf_take(&b);
 }
 
-static struct diag_item *item_new(struct diag *d, enum diag_level level, struct span at, const char *guess)
+static struct diag_item *item_new(struct diag *d, enum diag_level level, struct span at,
+				  const char *guess)
 {
 	size_t *count = level == DIAG_ERROR ? &d->errors : &d->warnings;
 
@@ -84,7 +85,8 @@ const struct diag_item *diag_first(const struct diag *d)
 	const struct diag_item *first = NULL;
 
 	for (size_t i = 0; i < d->n; i++)
-		if (d->items[i].level == DIAG_ERROR && (!first || d->items[i].at.off < first->at.off))
+		if (d->items[i].level == DIAG_ERROR && (!first ||
+							d->items[i].at.off < first->at.off))
 			first = &d->items[i];
 	return first;
 }
@@ -136,7 +138,8 @@ void diag_render_item(const struct diag_item *it, struct buf *ret)
 
 	if (s)
 		source_where(it->at, ret);
-	buf_printf(ret, "%s%s: %s\n", s ? ": " : "", it->level == DIAG_ERROR ? "error" : "warning", it->msg);
+	buf_printf(ret, "%s%s: %s\n", s ? ": " : "", it->level == DIAG_ERROR ? "error" : "warning",
+		   it->msg);
 	if (!s) {
 		if (it->guess)
 			buf_printf(ret, "  did you mean %s?\n", it->guess);
@@ -145,7 +148,8 @@ void diag_render_item(const struct diag_item *it, struct buf *ret)
 	line = source_line(s, p.line);
 	at = s->text.p + MIN(it->at.off, s->text.n);
 	window_fill(&w, line, at > line.p ? (size_t)(at - line.p) : 0, it->at.len);
-	buf_printf(ret, "%5u | %s\n      | %s^", p.line, w.text.p ? w.text.p : "", w.pad.p ? w.pad.p : "");
+	buf_printf(ret, "%5u | %s\n      | %s^", p.line, w.text.p ? w.text.p : "",
+		   w.pad.p ? w.pad.p : "");
 	for (size_t i = 1; i < w.width; i++)
 		buf_putc(ret, '~');
 	if (it->guess)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is wrong with a text: errors and warnings are collected, then rendered in the order of the text. */
+/* What is wrong with a text: errors and warnings, collected, then rendered in its order. */
 #ifndef PARSER_DIAG_H
 #define PARSER_DIAG_H
 
@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define DIAG_KEPT 100		/* messages of each level that are kept; the others are only counted */
+#define DIAG_KEPT 100	/* messages of each level that are kept; others are counted */
 
 enum diag_level { DIAG_ERROR, DIAG_WARN };
 
@@ -25,14 +25,18 @@ struct diag {			/* { 0 } is a valid empty one */
 	size_t errors, warnings;	/* all of them, kept or not */
 };
 
-/* guess: a nearby word that may have been meant, or NULL. Control characters in the message are escaped. */
-void diag_error(struct diag *d, struct span at, const char *guess, const char *fmt, ...) PRINTF(4, 5);
-void diag_warn(struct diag *d, struct span at, const char *guess, const char *fmt, ...) PRINTF(4, 5);
+/* guess: a nearby word that may have been meant, or NULL. Control characters in the message are
+ * escaped. */
+void diag_error(struct diag *d, struct span at, const char *guess, const char *fmt, ...)
+	PRINTF(4, 5);
+void diag_warn(struct diag *d, struct span at, const char *guess, const char *fmt, ...)
+	PRINTF(4, 5);
 /* An error value as an error; at is used where e has no place of its own. *e is cleared. */
 void diag_err(struct diag *d, struct span at, struct err *e);
 /* The first error in the order of the text, NULL if there is none. */
 const struct diag_item *diag_first(const struct diag *d);
-/* All: "file:line:col: error: text", the source line, a caret with the guess, or what was not kept. */
+/* All: "file:line:col: error: text", the source line, a caret with the guess, or what was not
+ * kept. */
 void diag_render(struct diag *d, struct buf *ret);
 void diag_render_item(const struct diag_item *it, struct buf *ret);
 void diag_done(struct diag *d);

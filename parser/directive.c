@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Front-end detection in any language, and the text of check directives. Spec: shared/spec/dockerfile.md 1.2. */
+/* Which front end a text asks for, and the text of check directives (spec/dockerfile.md 1.2). */
 #include <strings.h>
 
 #include "parser/dockerfile.h"
@@ -35,7 +35,8 @@ static bool comment_directive(struct str s, const char *prefix, struct str *key,
 }
 
 /* The leading lines that are directives in this style of comments. */
-static bool detect_comments(struct str text, const char *prefix, unsigned line, struct str *ret, unsigned *at)
+static bool detect_comments(struct str text, const char *prefix, unsigned line, struct str *ret,
+			    unsigned *at)
 {
 	struct str key, value;
 
@@ -99,7 +100,8 @@ bool syntax_detect(struct str text, struct str *ref, struct str *all, unsigned *
 		line_cut(&text);
 		from++;
 	}
-	if (!detect_comments(text, "#", from, &value, line) && !detect_comments(text, "//", from, &value, line) &&
+	if (!detect_comments(text, "#", from, &value, line) &&
+	    !detect_comments(text, "//", from, &value, line) &&
 	    !detect_json(text, from, &value, line))
 		return false;
 	*all = value;
@@ -156,11 +158,14 @@ int check_parse(struct str text, struct arena *a, struct check_options *ret, str
 		if (str_is(key, "skip"))
 			split_names(value, a, &o.skip_all, &o.skip, &o.nskip);
 		else if (str_is(key, "experimental"))
-			split_names(value, a, &o.experimental_all, &o.experimental, &o.nexperimental);
+			split_names(value, a, &o.experimental_all, &o.experimental,
+				    &o.nexperimental);
 		else if (!str_is(key, "error"))
-			return err_set(e, ERR_USAGE, "invalid check option \"" STR_FMT "\"", STR_ARG(key));
+			return err_set(e, ERR_USAGE, "invalid check option \"" STR_FMT "\"",
+				       STR_ARG(key));
 		else if (!bool_text(value, &o.error))
-			return err_set(e, ERR_USAGE, "check option error takes true or false, not \"" STR_FMT "\"",
+			return err_set(e, ERR_USAGE,
+				       "check option error takes true or false, not \"" STR_FMT "\"",
 				       STR_ARG(value));
 	}
 	*ret = o;

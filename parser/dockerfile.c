@@ -36,11 +36,13 @@ static int result(const struct source *src, const struct diag *d, struct err *e)
 	if (d->errors == 1)
 		err_set(e, ERR_USAGE, "%s", first->msg);
 	else
-		err_set(e, ERR_USAGE, "%s has %zu errors, the first: %s", src->name, d->errors, first->msg);
+		err_set(e, ERR_USAGE, "%s has %zu errors, the first: %s", src->name, d->errors,
+			first->msg);
 	return err_at(e, first->at);
 }
 
-static int parse(const struct source *src, struct diag *d, struct arena *a, bool check, struct dockerfile *ret,
+static int parse(const struct source *src, struct diag *d, struct arena *a, bool check,
+		 struct dockerfile *ret,
 		 struct err *e)
 {
 	struct dockerfile f = { .src = src };
@@ -70,18 +72,21 @@ static int parse(const struct source *src, struct diag *d, struct arena *a, bool
 	return 0;
 }
 
-int dockerfile_parse(const struct source *src, struct diag *d, struct arena *a, struct dockerfile *ret, struct err *e)
+int dockerfile_parse(const struct source *src, struct diag *d, struct arena *a,
+		     struct dockerfile *ret, struct err *e)
 {
 	return parse(src, d, a, true, ret, e);
 }
 
-int dockerfile_parse_grammar(const struct source *src, struct diag *d, struct arena *a, struct dockerfile *ret,
+int dockerfile_parse_grammar(const struct source *src, struct diag *d, struct arena *a,
+			     struct dockerfile *ret,
 			     struct err *e)
 {
 	return parse(src, d, a, false, ret, e);
 }
 
-int dockerfile_parse_trigger(const struct source *src, struct diag *d, struct arena *a, struct node **ret,
+int dockerfile_parse_trigger(const struct source *src, struct diag *d, struct arena *a,
+			     struct node **ret,
 			     struct err *e)
 {
 	struct dockerfile f;
@@ -93,7 +98,8 @@ int dockerfile_parse_trigger(const struct source *src, struct diag *d, struct ar
 	if (f.n > 1)
 		diag_error(d, f.nodes[1]->at, NULL, "an ONBUILD trigger is one instruction");
 	if (!n->def->onbuild)
-		diag_error(d, n->name_at, NULL, "%s isn't allowed as an ONBUILD trigger", n->def->name);
+		diag_error(d, n->name_at, NULL, "%s isn't allowed as an ONBUILD trigger",
+			   n->def->name);
 	else
 		check_node(d, src, f.escape, n);
 	if (result(src, d, e) < 0)

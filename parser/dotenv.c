@@ -16,7 +16,8 @@ static bool utf8_valid(struct str s)
 	return true;
 }
 
-static int take_line(struct str line, const char *(*get)(void *arg, const char *name), void *arg, struct strv *ret,
+static int take_line(struct str line, const char *(*get)(void *arg, const char *name), void *arg,
+		     struct strv *ret,
 		     struct err *e)
 {
 	struct str rest, name;
@@ -31,9 +32,11 @@ static int take_line(struct str line, const char *(*get)(void *arg, const char *
 	rest = line;
 	name = str_cut(&rest, '=');
 	if (name.n == 0)
-		return err_set(e, ERR_USAGE, "no variable name on line '" STR_FMT "'", STR_ARG(line));
+		return err_set(e, ERR_USAGE, "no variable name on line '" STR_FMT "'",
+			       STR_ARG(line));
 	if (str_find(name, ' ') >= 0 || str_find(name, '\t') >= 0)
-		return err_set(e, ERR_USAGE, "variable '" STR_FMT "' contains whitespaces", STR_ARG(name));
+		return err_set(e, ERR_USAGE, "variable '" STR_FMT "' contains whitespaces",
+			       STR_ARG(name));
 	if (rest.p) {
 		strv_add_n(ret, line);
 		return 0;
@@ -45,7 +48,8 @@ static int take_line(struct str line, const char *(*get)(void *arg, const char *
 	return 0;
 }
 
-int dotenv_parse(const char *name, struct str text, const char *(*get)(void *arg, const char *name), void *arg,
+int dotenv_parse(const char *name, struct str text, const char *(*get)(void *arg, const char *name),
+		 void *arg,
 		 struct strv *ret, struct err *e)
 {
 	auto_strv struct strv vars = { 0 };

@@ -7,12 +7,14 @@
 #include "base/str.h"
 
 /*
- * Appends "K=V" for each line to ret. Leading blanks are dropped, everything behind "=" is the value,
- * quotes and trailing blanks included; '#' begins a comment only as a line's first character. A bare K takes
- * its value from get (may be NULL) and is left out if it is unset there.
- * Errors: ERR_USAGE with "name:line: ..." for a blank or a name without letters, invalid UTF-8, NUL.
+ * Appends "K=V" for each line to ret. Leading blanks are dropped, everything behind "=" is the
+ * value, quotes and trailing blanks included; '#' begins a comment only as a line's first
+ * character. A bare K takes its value from get (may be NULL) and is left out if it is unset there.
+ * Errors: ERR_USAGE with "name:line: ..." for a blank or a name without letters, invalid UTF-8,
+ * NUL.
  */
-NODISCARD int dotenv_parse(const char *name, struct str text, const char *(*get)(void *arg, const char *name),
+NODISCARD int dotenv_parse(const char *name, struct str text,
+			   const char *(*get)(void *arg, const char *name),
 			   void *arg, struct strv *ret, struct err *e);
 
 #endif

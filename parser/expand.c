@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Variables in words. One pass, recursive where words nest; the text of a nested word is made whether
- * it is taken or not, as the words of the reference do. Spec: shared/spec/dockerfile.md 1.4.
+ * Variables in words. One pass, recursive where words nest; the text of a nested word is made
+ * whether it is taken or not, as the words of the reference do. Spec: shared/spec/dockerfile.md
+ * 1.4.
  */
 #include "parser/expand.h"
 
@@ -98,12 +99,15 @@ static int put(struct expand *x, struct out *o, struct str s, bool quoted, struc
 static bool is_letter(uint32_t c)
 {
 	static const struct { uint32_t first, last; } others[] = {
-		{ 0x80, 0xa9 }, { 0xab, 0xb4 }, { 0xb6, 0xb9 }, { 0xbb, 0xbf }, { 0xd7, 0xd7 }, { 0xf7, 0xf7 },
-		{ 0x2c2, 0x2c5 }, { 0x2d2, 0x2df }, { 0x300, 0x36f }, { 0x37e, 0x37e }, { 0x482, 0x489 },
+		{ 0x80, 0xa9 }, { 0xab, 0xb4 }, { 0xb6, 0xb9 }, { 0xbb, 0xbf }, { 0xd7, 0xd7 },
+		{ 0xf7, 0xf7 },
+		{ 0x2c2, 0x2c5 }, { 0x2d2, 0x2df }, { 0x300, 0x36f }, { 0x37e, 0x37e },
+		{ 0x482, 0x489 },
 		{ 0x2000, 0x2070 }, { 0x2074, 0x207e }, { 0x2080, 0x208f }, { 0x20a0, 0x2101 },
 		{ 0x2190, 0x2bff }, { 0x2e00, 0x3004 }, { 0x3007, 0x3030 }, { 0x303d, 0x3040 },
 		{ 0xd800, 0xf8ff }, { 0xfe00, 0xfe6f }, { 0xff00, 0xff20 }, { 0xff3b, 0xff40 },
-		{ 0xff5b, 0xff65 }, { 0xffe0, 0xffff }, { 0x1f000, 0x1faff }, { 0xe0000, 0xffffffff },
+		{ 0xff5b, 0xff65 }, { 0xffe0, 0xffff }, { 0x1f000, 0x1faff },
+		{ 0xe0000, 0xffffffff },
 	};
 
 	if (c < 0x80)
@@ -159,7 +163,8 @@ static int take_word(struct expand *x, char stop, bool raw_escapes, struct buf *
 	int r;
 
 	if (++x->depth > EXPAND_DEPTH)
-		return err_set(e, ERR_LIMIT, "substitutions are nested more than %d deep", EXPAND_DEPTH);
+		return err_set(e, ERR_LIMIT, "substitutions are nested more than %d deep",
+			       EXPAND_DEPTH);
 	x->raw_escapes = raw_escapes;
 	r = take_until(x, stop, &o, e);
 	x->raw_escapes = saved;
@@ -173,7 +178,8 @@ static int put_value(struct expand *x, struct out *o, const char *value, struct 
 }
 
 /* ${name-word} ${name+word} ${name?word}, with ':' an empty value counts as unset. */
-static int take_choice(struct expand *x, struct str name, char op, bool colon, struct out *o, struct err *e)
+static int take_choice(struct expand *x, struct str name, char op, bool colon, struct out *o,
+		       struct err *e)
 {
 	auto_buf struct buf word = { 0 };
 	const char *value, *why;
@@ -206,7 +212,8 @@ static int take_trim(struct expand *x, struct str name, char op, struct out *o, 
 	pattern = buf_view(&word);
 	longest = pattern.n && pattern.p[0] == op;
 	pattern = str_sub(pattern, longest, pattern.n);
-	if (pattern_trim(pattern, str_of(value_of(x, name)), op == '%', longest, &x->work, &text, e) < 0)
+	if (pattern_trim(pattern, str_of(value_of(x, name)), op == '%', longest, &x->work, &text,
+			 e) < 0)
 		return -1;
 	return put(x, o, buf_view(&text), false, e);
 }
@@ -222,7 +229,8 @@ static int take_replace(struct expand *x, struct str name, struct out *o, struct
 	x->i += all;
 	if (take_word(x, '/', true, &pattern, e) < 0 || take_word(x, '}', true, &with, e) < 0)
 		return -1;
-	if (pattern_replace(buf_view(&pattern), buf_view(&with), str_of(value_of(x, name)), all, &x->work, &text,
+	if (pattern_replace(buf_view(&pattern), buf_view(&with), str_of(value_of(x, name)), all,
+			    &x->work, &text,
 			    e) < 0)
 		return -1;
 	return put(x, o, buf_view(&text), false, e);
@@ -231,7 +239,8 @@ static int take_replace(struct expand *x, struct str name, struct out *o, struct
 static int bad_modifier(const char *mod, struct err *e)
 {
 	err_set(e, ERR_USAGE, "unsupported modifier (%s) in substitution", mod);
-	return err_hint(e, "what there is: ${v:-w} ${v-w} ${v:+w} ${v+w} ${v:?w} ${v?w} ${v#p} ${v%p} ${v/p/r}");
+	return err_hint(e,
+			"what there is: ${v:-w} ${v-w} ${v:+w} ${v+w} ${v:?w} ${v?w} ${v#p} ${v%p} ${v/p/r}");
 }
 
 /* Behind "${". */
@@ -287,7 +296,8 @@ static int take_single(struct expand *x, struct out *o, struct err *e)
 	ptrdiff_t end = str_find(rest, '\'');
 
 	if (end < 0)
-		return err_set(e, ERR_USAGE, "unexpected end of statement while looking for matching single-quote");
+		return err_set(e, ERR_USAGE,
+			       "unexpected end of statement while looking for matching single-quote");
 	x->i += (size_t)end + 2;
 	return put(x, o, str_sub(rest, 0, (size_t)end), true, e);
 }
@@ -316,7 +326,8 @@ static int take_double(struct expand *x, struct out *o, struct err *e)
 		buf_putc(&text, c);
 	}
 	if (at_end(x))
-		return err_set(e, ERR_USAGE, "unexpected end of statement while looking for matching double-quote");
+		return err_set(e, ERR_USAGE,
+			       "unexpected end of statement while looking for matching double-quote");
 	x->i++;
 	return put(x, o, buf_view(&text), true, e);
 }
@@ -341,7 +352,8 @@ static int take_plain(struct expand *x, char stop, struct out *o, struct err *e)
 	for (; !at_end(x); x->i++) {
 		char c = peek(x);
 
-		if (c == '$' || c == x->escape || (stop && c == stop) || (x->quotes && (c == '\'' || c == '"')))
+		if (c == '$' || c == x->escape || (stop && c == stop) ||
+		    (x->quotes && (c == '\'' || c == '"')))
 			break;
 	}
 	return put(x, o, str_sub(x->s, start, x->i - start), false, e);
@@ -433,7 +445,7 @@ bool expand_has_variable(struct str raw, char escape)
 		char c = raw.p[i];
 
 		if (c == '\'')
-			single = !single;	/* inside of "" it may be none: then '$' is looked for further on */
+			single = !single;	/* in "" it is none: hence '$' always counts */
 		else if (c == escape && !single)
 			i++;
 		else if (c == '$' && i + 1 < raw.n)

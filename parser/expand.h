@@ -11,21 +11,25 @@
 #define EXPAND_DEPTH 100		/* ${a:-${b:-...}} */
 
 struct env {
-	/* The variable's value, NULL if unset. Asked for every name that a text uses, also in words that
-	 * are not taken in the end, so that it can note which names were used. May be NULL: all unset. */
+	/* The variable's value, NULL if unset. Asked for every name that a text uses, also in words
+	 * that are not taken in the end, so that it can note which names were used. May be NULL:
+	 * all unset. */
 	const char *(*get)(void *arg, struct str name);
 	void *arg;
 };
 
 /*
- * Each appends to ret. escape is the file's escape character. Errors: ERR_USAGE for a quote or brace
- * without end, a modifier that does not exist, ${name:?word}; ERR_LIMIT for too large, deep or slow.
+ * Each appends to ret. escape is the file's escape character. Errors: ERR_USAGE for a quote or
+ * brace without end, a modifier that does not exist, ${name:?word}; ERR_LIMIT for too large, deep
+ * or slow.
  * Spec: shared/spec/dockerfile.md 1.4
  */
 /* One word: quotes removed, variables replaced. */
-NODISCARD int expand_word(struct str raw, char escape, struct env env, struct buf *ret, struct err *e);
+NODISCARD int expand_word(struct str raw, char escape, struct env env, struct buf *ret,
+			  struct err *e);
 /* The same, then split at blanks that were not quoted (EXPOSE). */
-NODISCARD int expand_words(struct str raw, char escape, struct env env, struct strv *ret, struct err *e);
+NODISCARD int expand_words(struct str raw, char escape, struct env env, struct strv *ret,
+			   struct err *e);
 /* The body of a here-document: variables and "\" escapes, quotes stay. */
 NODISCARD int expand_body(struct str raw, struct env env, struct buf *ret, struct err *e);
 

@@ -27,7 +27,8 @@ int duration_parse(const char *name, struct str text, int64_t *ret, struct err *
 	int64_t ns;
 
 	if (!clock_parse_duration(text, &ns))
-		return err_set(e, ERR_USAGE, "--%s: invalid duration \"" STR_FMT "\"; examples: 500ms, 30s, 1m30s",
+		return err_set(e, ERR_USAGE,
+			       "--%s: invalid duration \"" STR_FMT "\"; examples: 500ms, 30s, 1m30s",
 			       name, STR_ARG(text));
 	if (ns != 0 && ns < 1000000)
 		return err_set(e, ERR_USAGE, "Interval \"%s\" cannot be less than 1ms", name);
@@ -41,9 +42,11 @@ int retries_parse(struct str text, int *ret, struct err *e)
 	uint64_t v;
 
 	if (!str_to_u64(str_sub(text, negative, text.n), 10, &v) || v > INT32_MAX)
-		return err_set(e, ERR_USAGE, "--retries: not a whole number: \"" STR_FMT "\"", STR_ARG(text));
+		return err_set(e, ERR_USAGE, "--retries: not a whole number: \"" STR_FMT "\"",
+			       STR_ARG(text));
 	if (negative && v)
-		return err_set(e, ERR_USAGE, "--retries cannot be negative (-%llu)", (unsigned long long)v);
+		return err_set(e, ERR_USAGE, "--retries cannot be negative (-%llu)",
+			       (unsigned long long)v);
 	*ret = (int)v;
 	return 0;
 }
@@ -78,7 +81,8 @@ static bool ip_valid(struct str s)
 	return inet_pton(AF_INET, text, addr) == 1 || inet_pton(AF_INET6, text, addr) == 1;
 }
 
-/* Cuts what is behind the last ':' off *s; all of it if there is no ':', *s is then without text. */
+/* Cuts what is behind the last ':' off *s; all of it if there is no ':', *s is then without
+ * text. */
 static struct str last_part(struct str *s)
 {
 	struct str r = *s;
@@ -109,7 +113,8 @@ int port_parse(struct str text, struct strv *ret, bool *mapped, struct err *e)
 		proto = STR_LIT("tcp");
 	if (port.n == 0)
 		return port_err(e, text, "no port specified");
-	if (!str_is_nocase(proto, "tcp") && !str_is_nocase(proto, "udp") && !str_is_nocase(proto, "sctp"))
+	if (!str_is_nocase(proto, "tcp") && !str_is_nocase(proto, "udp") &&
+	    !str_is_nocase(proto, "sctp"))
 		return port_err(e, text, "the protocol must be tcp, udp or sctp");
 	if (rest.p && rest.n && !ip_valid(rest))
 		return port_err(e, text, "invalid IP address");
@@ -131,13 +136,18 @@ int port_parse(struct str text, struct strv *ret, bool *mapped, struct err *e)
 /* ---- signals ---- */
 
 static const struct { const char *name; int number; } signals[] = {
-	{ "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "ILL", SIGILL }, { "TRAP", SIGTRAP },
-	{ "ABRT", SIGABRT }, { "IOT", SIGABRT }, { "BUS", SIGBUS }, { "FPE", SIGFPE }, { "KILL", SIGKILL },
-	{ "USR1", SIGUSR1 }, { "SEGV", SIGSEGV }, { "USR2", SIGUSR2 }, { "PIPE", SIGPIPE }, { "ALRM", SIGALRM },
+	{ "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "ILL", SIGILL },
+	{ "TRAP", SIGTRAP },
+	{ "ABRT", SIGABRT }, { "IOT", SIGABRT }, { "BUS", SIGBUS }, { "FPE", SIGFPE },
+	{ "KILL", SIGKILL },
+	{ "USR1", SIGUSR1 }, { "SEGV", SIGSEGV }, { "USR2", SIGUSR2 }, { "PIPE", SIGPIPE },
+	{ "ALRM", SIGALRM },
 	{ "TERM", SIGTERM }, { "STKFLT", SIGSTKFLT }, { "CHLD", SIGCHLD }, { "CLD", SIGCHLD },
-	{ "CONT", SIGCONT }, { "STOP", SIGSTOP }, { "TSTP", SIGTSTP }, { "TTIN", SIGTTIN }, { "TTOU", SIGTTOU },
+	{ "CONT", SIGCONT }, { "STOP", SIGSTOP }, { "TSTP", SIGTSTP }, { "TTIN", SIGTTIN },
+	{ "TTOU", SIGTTOU },
 	{ "URG", SIGURG }, { "XCPU", SIGXCPU }, { "XFSZ", SIGXFSZ }, { "VTALRM", SIGVTALRM },
-	{ "PROF", SIGPROF }, { "WINCH", SIGWINCH }, { "IO", SIGIO }, { "POLL", SIGIO }, { "PWR", SIGPWR },
+	{ "PROF", SIGPROF }, { "WINCH", SIGWINCH }, { "IO", SIGIO }, { "POLL", SIGIO },
+	{ "PWR", SIGPWR },
 	{ "SYS", SIGSYS },
 };
 
@@ -152,7 +162,8 @@ static struct str signal_name(struct str s)
 /* "RTMIN", "RTMIN+3", "RTMAX-2" */
 static bool realtime_parse(struct str s, int *ret)
 {
-	bool min = s.n >= 5 && strncasecmp(s.p, "RTMIN", 5) == 0, max = s.n >= 5 && strncasecmp(s.p, "RTMAX", 5) == 0;
+	bool min = s.n >= 5 && strncasecmp(s.p, "RTMIN", 5) == 0;
+	bool max = s.n >= 5 && strncasecmp(s.p, "RTMAX", 5) == 0;
 	uint64_t n = 0;
 
 	if (!min && !max)
@@ -224,7 +235,8 @@ bool stage_name_valid(struct str name)
 		char c = name.p[i], low = (char)(c | 32);
 		bool letter = low >= 'a' && low <= 'z' && (c & 0x40);
 
-		if (!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.')))
+		if (!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '-' || c == '_' ||
+					    c == '.')))
 			return false;
 	}
 	return name.n > 0;

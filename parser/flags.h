@@ -33,17 +33,21 @@ struct run_mount {		/* strings live in the arena; "" if not given */
 };
 
 /* Expands one value into the arena; returns 0 or -1. */
-typedef int (*value_expand)(void *arg, struct str raw, struct arena *a, const char **ret, struct err *e);
+typedef int (*value_expand)(void *arg, struct str raw, struct arena *a, const char **ret,
+			    struct err *e);
 
-/* expand NULL: the values are taken as they are. Keys are order-sensitive: type gates size and required.
- * Errors: ERR_USAGE. */
-NODISCARD int mount_parse(struct str text, value_expand expand, void *arg, struct arena *a, struct run_mount *ret,
+/* expand NULL: the values are taken as they are. Keys are order-sensitive: type gates size and
+ * required. Errors: ERR_USAGE. */
+NODISCARD int mount_parse(struct str text, value_expand expand, void *arg, struct arena *a,
+			  struct run_mount *ret,
 			  struct err *e);
-/* Absolute target of a mount: joined to cwd, cleaned, defaults of secret ("/run/secrets/ID", none with env
- * alone: ret ""), ssh ("/run/buildkit/ssh_agent.<index>"). Errors: ERR_USAGE for "/". */
-NODISCARD int mount_target(const struct run_mount *m, const char *cwd, unsigned index, struct arena *a,
+/* Absolute target of a mount: joined to cwd, cleaned, defaults of secret ("/run/secrets/ID", none
+ * with env alone: ret ""), ssh ("/run/buildkit/ssh_agent.<index>"). Errors: ERR_USAGE for "/". */
+NODISCARD int mount_target(const struct run_mount *m, const char *cwd, unsigned index,
+			   struct arena *a,
 			   const char **ret, struct err *e);
-/* The id: of a cache its cleaned target, of a secret the last part of its target, of ssh "default". */
+/* The id: of a cache its cleaned target, of a secret the last part of its target, of ssh
+ * "default". */
 const char *mount_id(const struct run_mount *m, const char *target, struct arena *a);
 const char *mount_type_name(enum mount_type t);
 const char *mount_sharing_name(enum mount_sharing s);
@@ -53,9 +57,9 @@ const char *mount_sharing_name(enum mount_sharing s);
 #define CHMOD_STEPS 64
 
 struct chmod_step {		/* one step of "ug+rX,o=u", in the order of the text */
-	char cmd;		/* '+' '-' bits; 'X' + bits if directory or any x at the start; 'u' 'g' 'o' copy */
+	char cmd;		/* '+' '-'; 'X': + if directory or any x at the start; 'u' 'g' 'o': copy */
 	mode_t bits;
-	mode_t to;		/* copy: mask of the triples that change (S_IRWXU, S_IRWXG, S_IRWXO) */
+	mode_t to;		/* copy: the triples that change, of S_IRWXU, S_IRWXG, S_IRWXO */
 	bool set, clear;	/* copy: "+" sets, "-" clears, "=" does both */
 };
 
@@ -66,9 +70,11 @@ struct chmod_spec {
 	size_t n;
 };
 
-/* Errors: ERR_USAGE "invalid chmod parameter: '64a'. it should be octal string and between 0 and 07777". */
+/* Errors: ERR_USAGE "invalid chmod parameter: '64a'. it should be octal string and between 0 and
+ * 07777". */
 NODISCARD int chmod_parse(struct str text, struct chmod_spec *ret, struct err *e);
-/* The new permission bits (07777) of something with these; the file type's bits of mode are kept. */
+/* The new permission bits (07777) of something with these; the file type's bits of mode are
+ * kept. */
 mode_t chmod_apply(const struct chmod_spec *c, mode_t mode, bool is_dir);
 
 /* ---- others; flags.c ---- */
@@ -82,7 +88,8 @@ NODISCARD int retries_parse(struct str text, int *ret, struct err *e);
 /* One expanded EXPOSE word, "[ip:][host:]port[-port][/proto]": appends "port/proto" for each port.
  * *mapped (may be NULL) is set if it named an address or a host port. Errors: ERR_USAGE. */
 NODISCARD int port_parse(struct str text, struct strv *ret, bool *mapped, struct err *e);
-/* A STOPSIGNAL: "9", "KILL", "SIGKILL", "SIGRTMIN+3", case folded. *ret is its number. Errors: ERR_USAGE. */
+/* A STOPSIGNAL: "9", "KILL", "SIGKILL", "SIGRTMIN+3", case folded. *ret is its number. Errors:
+ * ERR_USAGE. */
 NODISCARD int signal_parse(struct str text, int *ret, struct err *e);
 const char *signal_guess(struct str text);		/* a name like it, or NULL */
 

@@ -58,15 +58,18 @@ static mode_t letter_bits(const struct chmod_reader *r, char c)
 /* Ends a run of letters: "=" clears first, once for an action. */
 static bool flush(struct chmod_reader *r, mode_t bits, bool x_if)
 {
-	mode_t mask = (r->who ? r->who : ALL_BITS) | (bits & S_ISVTX), x = S_IXUSR | S_IXGRP | S_IXOTH;
+	mode_t mask = (r->who ? r->who : ALL_BITS) | (bits & S_ISVTX);
+	mode_t x = S_IXUSR | S_IXGRP | S_IXOTH;
 	bool ok = true;
 
 	if (r->op == '=' && !r->assigned) {
-		ok = step_add(r, (struct chmod_step){ .cmd = '-', .bits = r->who ? r->who : ALL_BITS });
+		ok = step_add(r, (struct chmod_step){ .cmd = '-',
+						      .bits = r->who ? r->who : ALL_BITS });
 		r->assigned = true;
 	}
 	if (ok && (bits & mask))
-		ok = step_add(r, (struct chmod_step){ .cmd = r->op == '-' ? '-' : '+', .bits = bits & mask });
+		ok = step_add(r, (struct chmod_step){ .cmd = r->op == '-' ? '-' : '+',
+						      .bits = bits & mask });
 	if (ok && x_if && r->op != '-')
 		ok = step_add(r, (struct chmod_step){ .cmd = 'X', .bits = x & mask });
 	if (ok && x_if && r->op == '-')
@@ -138,7 +141,8 @@ int chmod_parse(struct str text, struct chmod_spec *ret, struct err *e)
 		c.octal = str_to_u64(text, 8, &mode) && mode <= 07777;
 		c.mode = c.octal ? (mode_t)mode : 0;
 	}
-	if (!c.octal && (text.n == 0 || (text.p[0] >= '0' && text.p[0] <= '9') || !parse_symbolic(text, &c)))
+	if (!c.octal && (text.n == 0 || (text.p[0] >= '0' && text.p[0] <= '9') ||
+			 !parse_symbolic(text, &c)))
 		return err_set(e, ERR_USAGE, "invalid chmod parameter: '" STR_FMT
 			       "'. it should be octal string and between 0 and 07777, or like u=rwX,go-w",
 			       STR_ARG(text));

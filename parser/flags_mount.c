@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RUN --mount: keys in the order written, since type gates others. Spec: shared/spec/dockerfile.md 1.6. */
+/* RUN --mount: keys in the order written, since type gates others (spec/dockerfile.md 1.6). */
 #include <strings.h>
 
 #include "parser/flags.h"
@@ -9,15 +9,18 @@ static const char *const type_names[] = { "bind", "cache", "tmpfs", "secret", "s
 static const char *const sharing_names[] = { "shared", "private", "locked", NULL };
 
 enum key {
-	K_TYPE, K_FROM, K_SOURCE, K_TARGET, K_RO, K_RW, K_REQUIRED, K_SIZE, K_ID, K_SHARING, K_MODE, K_UID, K_GID,
-	K_ENV,
+	K_TYPE, K_FROM, K_SOURCE, K_TARGET, K_RO, K_RW, K_REQUIRED, K_SIZE, K_ID, K_SHARING, K_MODE,
+	K_UID, K_GID, K_ENV,
 };
 
 static const struct { const char *name; enum key key; } keys[] = {
 	{ "type", K_TYPE }, { "from", K_FROM }, { "source", K_SOURCE }, { "src", K_SOURCE },
-	{ "target", K_TARGET }, { "dst", K_TARGET }, { "destination", K_TARGET }, { "readonly", K_RO },
-	{ "ro", K_RO }, { "readwrite", K_RW }, { "rw", K_RW }, { "required", K_REQUIRED }, { "size", K_SIZE },
-	{ "id", K_ID }, { "sharing", K_SHARING }, { "mode", K_MODE }, { "uid", K_UID }, { "gid", K_GID },
+	{ "target", K_TARGET }, { "dst", K_TARGET }, { "destination", K_TARGET },
+	{ "readonly", K_RO },
+	{ "ro", K_RO }, { "readwrite", K_RW }, { "rw", K_RW }, { "required", K_REQUIRED },
+	{ "size", K_SIZE },
+	{ "id", K_ID }, { "sharing", K_SHARING }, { "mode", K_MODE }, { "uid", K_UID },
+	{ "gid", K_GID },
 	{ "env", K_ENV },
 };
 
@@ -39,7 +42,8 @@ const char *mount_sharing_name(enum mount_sharing s)
 
 static int unexpected(struct mount_reader *r, struct err *e)
 {
-	return err_set(e, ERR_USAGE, "unexpected key '" STR_FMT "' for mount type '%s'", STR_ARG(r->key),
+	return err_set(e, ERR_USAGE, "unexpected key '" STR_FMT "' for mount type '%s'",
+		       STR_ARG(r->key),
 		       type_names[r->m.type]);
 }
 
@@ -73,7 +77,8 @@ static int find_key(struct mount_reader *r, enum key *ret, struct err *e)
 			return 0;
 		}
 	}
-	err_set(e, ERR_USAGE, "unexpected key '" STR_FMT "' in '" STR_FMT "'", STR_ARG(r->key), STR_ARG(r->field));
+	err_set(e, ERR_USAGE, "unexpected key '" STR_FMT "' in '" STR_FMT "'", STR_ARG(r->key),
+		STR_ARG(r->field));
 	return did_you_mean(e, word_nearest(r->key, names));
 }
 
@@ -110,7 +115,8 @@ static int take_number(struct mount_reader *r, enum key key, const char *value, 
 		return str_to_bytes(str_of(value), &r->m.size) ? 0 : invalid(r, value, e);
 	}
 	if (!number(value, key == K_MODE ? 8 : 10, key == K_MODE ? 07777 : UINT32_MAX - 1, &v))
-		return err_set(e, ERR_USAGE, "invalid value %s for " STR_FMT, value, STR_ARG(r->key));
+		return err_set(e, ERR_USAGE, "invalid value %s for " STR_FMT, value,
+			       STR_ARG(r->key));
 	if (key == K_MODE)
 		r->m.mode = (mode_t)v, r->m.has_mode = true;
 	else if (key == K_UID)
@@ -145,7 +151,8 @@ static int take_value(struct mount_reader *r, enum key key, const char *value, s
 	return 0;
 }
 
-static int take_field(struct mount_reader *r, value_expand expand, void *arg, struct arena *a, struct err *e)
+static int take_field(struct mount_reader *r, value_expand expand, void *arg, struct arena *a,
+		      struct err *e)
 {
 	struct str value = r->field;
 	const char *text;
@@ -163,7 +170,8 @@ static int take_field(struct mount_reader *r, value_expand expand, void *arg, st
 	}
 	dollar = str_find(value, '$');
 	if (key == K_FROM && dollar >= 0 && (size_t)dollar + 1 < value.n)
-		return err_set(e, ERR_USAGE, "'from' doesn't support variable expansion, define alias stage instead");
+		return err_set(e, ERR_USAGE,
+			       "'from' doesn't support variable expansion, define alias stage instead");
 	if (!expand)
 		text = arena_strndup(a, value.p, value.n);
 	else if (expand(arg, value, a, &text, e) < 0)
@@ -176,7 +184,8 @@ static int check_secret(const struct run_mount *m, struct err *e)
 	if (*m->from)
 		return err_set(e, ERR_USAGE, "secret mount should not have a from");
 	if (!*m->source && !*m->target && !*m->id)
-		return err_set(e, ERR_USAGE, "invalid secret mount. one of source, target required");
+		return err_set(e, ERR_USAGE,
+			       "invalid secret mount. one of source, target required");
 	if (*m->source && *m->id)
 		return err_set(e, ERR_USAGE, "both source and id can't be set");
 	return 0;
@@ -189,11 +198,14 @@ static int check_mount(struct mount_reader *r, struct err *e)
 
 	if (!owner && (m->has_mode || m->has_uid || m->has_gid))
 		return err_set(e, ERR_USAGE, "%s not allowed for \"%s\" type mounts",
-			       m->has_mode ? "mode" : m->has_uid ? "uid" : "gid", type_names[m->type]);
+			       m->has_mode ? "mode" : m->has_uid ? "uid" : "gid",
+				       type_names[m->type]);
 	if (m->has_env && m->type != MOUNT_SECRET)
-		return err_set(e, ERR_USAGE, "env not allowed for \"%s\" type mounts", type_names[m->type]);
+		return err_set(e, ERR_USAGE, "env not allowed for \"%s\" type mounts",
+			       type_names[m->type]);
 	if (r->sharing_given && m->type != MOUNT_CACHE)
-		return err_set(e, ERR_USAGE, "invalid cache sharing set for %s mount", type_names[m->type]);
+		return err_set(e, ERR_USAGE, "invalid cache sharing set for %s mount",
+			       type_names[m->type]);
 	if (m->type == MOUNT_TMPFS && !*m->target)
 		return err_set(e, ERR_USAGE, "invalid tmpfs mount. target required");
 	if (m->type == MOUNT_SSH && *m->source)
@@ -205,14 +217,17 @@ static int check_mount(struct mount_reader *r, struct err *e)
 	return 0;
 }
 
-int mount_parse(struct str text, value_expand expand, void *arg, struct arena *a, struct run_mount *ret,
+int mount_parse(struct str text, value_expand expand, void *arg, struct arena *a,
+		struct run_mount *ret,
 		struct err *e)
 {
-	struct mount_reader r = { .m = { .from = "", .source = "", .target = "", .id = "", .env = "" } };
+	struct mount_reader r = { .m = { .from = "", .source = "", .target = "", .id = "",
+					 .env = "" } };
 	auto_words struct strs fields = { 0 };
 
 	if (!words_csv(text, a, &fields))
-		return err_set(e, ERR_USAGE, "--mount: a stray quote in \"" STR_FMT "\"", STR_ARG(text));
+		return err_set(e, ERR_USAGE, "--mount: a stray quote in \"" STR_FMT "\"",
+			       STR_ARG(text));
 	for (size_t i = 0; i < fields.n; i++) {
 		r.field = fields.v[i];
 		if (take_field(&r, expand, arg, a, e) < 0)
@@ -245,7 +260,8 @@ static const char *clean_join(const char *cwd, const char *path, struct arena *a
 	return arena_strndup(a, clean.p, clean.n);
 }
 
-int mount_target(const struct run_mount *m, const char *cwd, unsigned index, struct arena *a, const char **ret,
+int mount_target(const struct run_mount *m, const char *cwd, unsigned index, struct arena *a,
+		 const char **ret,
 		 struct err *e)
 {
 	const char *target = m->target;
@@ -261,7 +277,8 @@ int mount_target(const struct run_mount *m, const char *cwd, unsigned index, str
 	}
 	target = clean_join(cwd, target, a);
 	if (strcmp(target, "/") == 0)
-		return err_set(e, ERR_USAGE, "invalid mount target \"%s\"", *m->target ? m->target : "/");
+		return err_set(e, ERR_USAGE, "invalid mount target \"%s\"",
+			       *m->target ? m->target : "/");
 	*ret = target;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Patterns of ignore files: '*' and '?' stop at '/', "**" does not. Spec: shared/spec/dockerfile.md 1.8. */
+/* Patterns of ignore files: '*' and '?' stop at '/', "**" does not (spec/dockerfile.md 1.8). */
 #include "parser/glob.h"
 
 #include "parser/words.h"
@@ -9,7 +9,7 @@ enum token { T_CHAR, T_ANY, T_STAR, T_DIRS, T_REST, T_CLASS };
 struct range { uint32_t first, last; };
 
 struct glob_token {
-	enum token kind;	/* T_DIRS: nothing, or anything that ends in '/'; T_REST: anything */
+	enum token kind;	/* T_DIRS: nothing, or what ends in '/'; T_REST: anything */
 	uint32_t c;		/* T_CHAR */
 	bool negated;		/* T_CLASS */
 	struct range *ranges;
@@ -132,7 +132,8 @@ static bool take_token(struct compiler *c)
 	return true;
 }
 
-/* What the simple kinds compare: a prefix and a suffix lose their "**", but keep the '/' next to it. */
+/* What the simple kinds compare: a prefix and a suffix lose their "**", but keep the '/' next to
+ * it. */
 static void settle_kind(struct glob *g, struct str pattern, bool plain)
 {
 	g->text = pattern;
@@ -156,7 +157,8 @@ int glob_compile(struct str pattern, struct arena *a, struct glob *ret, struct e
 	g.tokens = arena_array(a, struct glob_token, pattern.n + 1);
 	while (c.i < c.s.n)
 		if (!take_token(&c))
-			return err_set(e, ERR_USAGE, "syntax error in pattern \"" STR_FMT "\"", STR_ARG(pattern));
+			return err_set(e, ERR_USAGE, "syntax error in pattern \"" STR_FMT "\"",
+				       STR_ARG(pattern));
 	settle_kind(&g, pattern, c.plain);
 	*ret = g;
 	return 0;

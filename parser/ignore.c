@@ -56,7 +56,8 @@ int ignore_parse(const char *name, struct str text, struct ignore **ret, struct 
 	struct ignore *ig;
 
 	if (text.n > IGNORE_FILE_MAX)
-		return err_set(e, ERR_LIMIT, "%s has %zu bytes; at most %zu MiB are read", name, text.n,
+		return err_set(e, ERR_LIMIT, "%s has %zu bytes; at most %zu MiB are read", name,
+			       text.n,
 			       IGNORE_FILE_MAX >> 20);
 	if (str_starts(text, "\xef\xbb\xbf"))
 		text = str_sub(text, 3, text.n);
@@ -123,7 +124,7 @@ bool ignore_match(const struct ignore *ig, const char *path)
 	struct str s = str_of(path);
 	bool excluded = false;
 
-	for (size_t i = 0; ig && i < ig->n; i++)	/* only one that would change the answer is asked */
+	for (size_t i = 0; ig && i < ig->n; i++)	/* only what would change the answer is asked */
 		if (ig->v[i].negated == excluded && pattern_covers(&ig->v[i], s))
 			excluded = !excluded;
 	return excluded;
@@ -162,7 +163,8 @@ size_t ignore_state_words(const struct ignore *ig)
 	return ig ? (ig->n + 63) / 64 : 0;
 }
 
-bool ignore_match_in(const struct ignore *ig, const uint64_t *above, const char *path, uint64_t *here)
+bool ignore_match_in(const struct ignore *ig, const uint64_t *above, const char *path,
+		     uint64_t *here)
 {
 	struct str s = str_of(path);
 	bool excluded = false;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One row an instruction; to add one, add its row, its check (check.c) and its lowering (builder/). */
+/* One row an instruction; a new one needs a row, a check (check.c), a lowering (builder/). */
 #include "parser/instr.h"
 
 #include "parser/words.h"
 
 static const struct flag_def add_flags[] = {
-	{ "checksum", FLAG_STRING }, { "chmod", FLAG_STRING }, { "chown", FLAG_STRING }, { "exclude", FLAG_LIST },
+	{ "checksum", FLAG_STRING }, { "chmod", FLAG_STRING }, { "chown", FLAG_STRING },
+	{ "exclude", FLAG_LIST },
 	{ "keep-git-dir", FLAG_BOOL }, { "link", FLAG_BOOL }, { "unpack", FLAG_BOOL }, { NULL, 0 },
 };
 static const struct flag_def copy_flags[] = {
-	{ "chmod", FLAG_STRING }, { "chown", FLAG_STRING }, { "exclude", FLAG_LIST }, { "from", FLAG_STRING },
+	{ "chmod", FLAG_STRING }, { "chown", FLAG_STRING }, { "exclude", FLAG_LIST },
+	{ "from", FLAG_STRING },
 	{ "link", FLAG_BOOL }, { "parents", FLAG_BOOL }, { NULL, 0 },
 };
 static const struct flag_def from_flags[] = {
@@ -20,7 +22,8 @@ static const struct flag_def health_flags[] = {
 	{ "start-period", FLAG_STRING }, { "timeout", FLAG_STRING }, { NULL, 0 },
 };
 static const struct flag_def run_flags[] = {
-	{ "device", FLAG_LIST }, { "mount", FLAG_LIST }, { "network", FLAG_STRING }, { "security", FLAG_STRING },
+	{ "device", FLAG_LIST }, { "mount", FLAG_LIST }, { "network", FLAG_STRING },
+	{ "security", FLAG_STRING },
 	{ NULL, 0 },
 };
 

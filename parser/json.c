@@ -11,7 +11,8 @@ struct json {
 
 static void skip_blanks(struct json *j)
 {
-	while (j->i < j->s.n && (j->s.p[j->i] == ' ' || j->s.p[j->i] == '\t' || j->s.p[j->i] == '\n' ||
+	while (j->i < j->s.n && (j->s.p[j->i] == ' ' || j->s.p[j->i] == '\t' ||
+				 j->s.p[j->i] == '\n' ||
 				 j->s.p[j->i] == '\r'))
 		j->i++;
 }
@@ -50,7 +51,8 @@ static bool take_unicode(struct json *j, struct buf *ret)
 		return false;
 	if (c >= 0xd800 && c < 0xdc00) {
 		back = j->i;
-		if (take(j, '\\') && take(j, 'u') && take_hex(j, &low) && low >= 0xdc00 && low < 0xe000) {
+		if (take(j, '\\') && take(j, 'u') && take_hex(j, &low) && low >= 0xdc00 &&
+		    low < 0xe000) {
 			utf8_put(ret, 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00));
 			return true;
 		}
@@ -174,10 +176,12 @@ static bool skip_value(struct json *j, int depth)
 		return skip_members(j, '}', depth + 1);
 	if (peek(j) == '"')
 		return take_string(j, &text);
-	return take_literal(j, "true") || take_literal(j, "false") || take_literal(j, "null") || take_number(j);
+	return take_literal(j, "true") || take_literal(j, "false") || take_literal(j, "null") ||
+	       take_number(j);
 }
 
-enum json_form words_json(struct str s, struct arena *a, struct strs *ret, struct strs *at, struct str *bad)
+enum json_form words_json(struct str s, struct arena *a, struct strs *ret, struct strs *at,
+			  struct str *bad)
 {
 	auto_buf struct buf text = { 0 };
 	struct json j = { .s = s };

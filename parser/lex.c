@@ -99,7 +99,8 @@ static bool directive_take(struct lexer *l, struct str line, unsigned *seen)
 	if (i == countof(names))
 		return false;
 	if (*seen & 1u << i)
-		diag_error(l->diag, raw_span(l, key), NULL, "only one %s parser directive can be used", names[i]);
+		diag_error(l->diag, raw_span(l, key), NULL,
+			   "only one %s parser directive can be used", names[i]);
 	else if (i == 0)
 		l->file->syntax = value, l->file->syntax_at = raw_span(l, value);
 	else if (i == 1)
@@ -117,7 +118,8 @@ static void check_text(struct lexer *l)
 	ptrdiff_t nul = str_find(t, '\0');
 
 	if (str_starts(t, "\xff\xfe") || str_starts(t, "\xfe\xff")) {
-		diag_error(l->diag, source_span(l->src, 0, 1), NULL, "the text is UTF-16; save it as UTF-8");
+		diag_error(l->diag, source_span(l->src, 0, 1), NULL,
+			   "the text is UTF-16; save it as UTF-8");
 		l->stop = true;
 	} else if (nul >= 0) {
 		diag_error(l->diag, source_span(l->src, (size_t)nul, 1), NULL,
@@ -132,7 +134,8 @@ static void check_text(struct lexer *l)
 		}
 }
 
-void lex_init(struct lexer *l, const struct source *src, struct diag *d, struct arena *a, struct dockerfile *file)
+void lex_init(struct lexer *l, const struct source *src, struct diag *d, struct arena *a,
+	      struct dockerfile *file)
 {
 	unsigned seen = 0;
 	struct str s;
@@ -225,7 +228,8 @@ static void join_lines(struct lexer *l, struct str first, struct line *ret)
 	ret->text = arena_str(l->arena, buf_view(&l->joined));
 	ret->line_end = (unsigned)l->next;
 	if (blank)
-		diag_warn(l->diag, lex_span(l, ret, ret->text), NULL, "Empty continuation line found in: " STR_FMT,
+		diag_warn(l->diag, lex_span(l, ret, ret->text), NULL,
+			  "Empty continuation line found in: " STR_FMT,
 			  STR_ARG(ret->text));
 }
 
@@ -297,10 +301,11 @@ static void unterminated(struct lexer *l, const struct heredoc *h, unsigned like
 {
 	if (like)
 		diag_error(l->diag, h->at, NULL,
-			   "unterminated heredoc: the line " STR_FMT " does not come; line %u has blanks around it",
-			   STR_ARG(h->name), like);
+			   "unterminated heredoc: the line " STR_FMT " does not come; "
+			   "line %u has blanks around it", STR_ARG(h->name), like);
 	else
-		diag_error(l->diag, h->at, NULL, "unterminated heredoc: the line " STR_FMT " does not come",
+		diag_error(l->diag, h->at, NULL,
+			   "unterminated heredoc: the line " STR_FMT " does not come",
 			   STR_ARG(h->name));
 	l->stop = true;
 }

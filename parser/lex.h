@@ -13,11 +13,11 @@
 #define LEX_LINE_MAX ((size_t)65535)		/* bytes of a physical line with its end */
 #define LEX_INSTR_MAX ((size_t)1 << 20)		/* bytes of an instruction, continuations joined */
 
-struct lex_seg {		/* from byte `at` of the joined text on, it is the file from `off` on */
+struct lex_seg {		/* the joined text from byte `at` on is the file from `off` on */
 	uint32_t at, off;
 };
 
-struct line {			/* one instruction's text; lives until the next lex_line() but for what is in the arena */
+struct line {			/* one instruction's text; segs live until the next lex_line() */
 	struct str text;	/* joined; a slice of the source or in the arena */
 	struct lex_seg *segs;
 	size_t nsegs;
@@ -38,7 +38,8 @@ struct lexer {
 };
 
 /* Reads the directives into file. file->escape is set in any case. */
-void lex_init(struct lexer *l, const struct source *src, struct diag *d, struct arena *a, struct dockerfile *file);
+void lex_init(struct lexer *l, const struct source *src, struct diag *d, struct arena *a,
+	      struct dockerfile *file);
 void lex_done(struct lexer *l);
 bool lex_line(struct lexer *l, struct line *ret);	/* false at the end */
 /* The place in the file of a slice of line->text. */
@@ -47,8 +48,9 @@ struct span lex_span(const struct lexer *l, const struct line *line, struct str 
 void lex_body(struct lexer *l, struct line *line, struct heredoc *ret);
 
 /*
- * The next here-document word of an instruction's text ("3<<-EOF"), spec 1.3; *rest moves behind it.
- * Fills name, fd, chomp, expand, word. Returns 1, 0 if there is no more, -1 for a quote without end (ret->word).
+ * The next here-document word of an instruction's text ("3<<-EOF"), spec 1.3; *rest moves behind
+ * it. Fills name, fd, chomp, expand, word. Returns 1, 0 if there is no more, -1 for a quote without
+ * end (ret->word).
  */
 int lex_heredoc(struct str *rest, struct arena *a, struct heredoc *ret);
 

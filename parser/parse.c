@@ -52,7 +52,8 @@ static void flag_add(struct instr_text *t, struct str word, struct str raw, size
 	ptrdiff_t eq = str_find(word, '=');
 
 	if (n->nflags == *cap) {
-		struct flag *more = arena_array(t->p->arena, struct flag, *cap = *cap ? 2 * *cap : 4);
+		struct flag *more = arena_array(t->p->arena, struct flag,
+						*cap = *cap ? 2 * *cap : 4);
 
 		if (n->nflags)
 			memcpy(more, n->flags, n->nflags * sizeof(*more));
@@ -78,7 +79,8 @@ static void parse_flags(struct instr_text *t)
 		buf_reset(&word);
 		len = flag_word(t->rest, t->p->file->escape, &word);
 		if (!str_is(buf_view(&word), "--"))
-			flag_add(t, arena_str(t->p->arena, buf_view(&word)), str_sub(t->rest, 0, len), &cap);
+			flag_add(t, arena_str(t->p->arena, buf_view(&word)),
+				 str_sub(t->rest, 0, len), &cap);
 		t->rest = str_sub(t->rest, len, t->rest.n);
 		if (str_is(buf_view(&word), "--"))
 			break;
@@ -101,7 +103,8 @@ static void set_words(struct instr_text *t, const struct strs *words, const stru
 	}
 }
 
-/* True if text is a JSON array: its strings are in words, or it holds something else, which is reported. */
+/* True if text is a JSON array: its strings are in words, or it holds something else, which is
+ * reported. */
 static bool take_json(struct instr_text *t, struct str text, struct strs *words, struct strs *at)
 {
 	struct str bad;
@@ -182,7 +185,8 @@ static void parse_legacy(struct instr_text *t, struct strs *pairs)
 		;
 	value = str_sub(t->rest, n, t->rest.n);
 	if (value.n == 0) {
-		diag_error(t->p->diag, span_of(t, t->rest), NULL, "%s must have two arguments", t->n->def->name);
+		diag_error(t->p->diag, span_of(t, t->rest), NULL, "%s must have two arguments",
+			   t->n->def->name);
 		return;
 	}
 	t->n->legacy = true;
@@ -204,7 +208,8 @@ static void parse_key_value(struct instr_text *t)
 			ptrdiff_t eq = str_find(w, '=');
 
 			if (eq < 0) {
-				diag_error(t->p->diag, span_of(t, w), NULL, "%s: can't find = in \"" STR_FMT
+				diag_error(t->p->diag, span_of(t, w), NULL,
+					   "%s: can't find = in \"" STR_FMT
 					   "\"; it must be of the form name=value", t->n->def->name, STR_ARG(w));
 				continue;
 			}
@@ -267,7 +272,8 @@ static void parse_heredocs(struct instr_text *t)
 		list[n++] = h;
 	}
 	if (r < 0)
-		diag_error(p->diag, span_of(t, h.word), NULL, "the quote in this heredoc's name has no end");
+		diag_error(p->diag, span_of(t, h.word), NULL,
+			   "the quote in this heredoc's name has no end");
 	if (n) {
 		t->n->heredocs = arena_array(p->arena, struct heredoc, n);
 		memcpy(t->n->heredocs, list, n * sizeof(*list));
@@ -312,7 +318,8 @@ static void parse_onbuild(struct instr_text *t, int depth)
 	if (t->rest.n == 0)
 		return;
 	if (depth >= ONBUILD_DEPTH) {
-		diag_error(t->p->diag, t->n->name_at, NULL, "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
+		diag_error(t->p->diag, t->n->name_at, NULL,
+			   "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
 		return;
 	}
 	child = parse_instr(t->p, t->line, t->rest, depth + 1);
@@ -344,7 +351,8 @@ static void unknown_instr(struct instr_text *t, struct str name)
 	const char *guess = p->diag->errors < DIAG_KEPT ? instr_guess(name) : NULL;
 	const struct instr_def *def = guess ? instr_find(str_of(guess)) : NULL;
 
-	diag_error(p->diag, span_of(t, name), guess, "unknown instruction: " STR_FMT, STR_ARG(name));
+	diag_error(p->diag, span_of(t, name), guess, "unknown instruction: " STR_FMT,
+		   STR_ARG(name));
 	if (!def)
 		return;
 	p->from_guessed |= def->id == I_FROM;

@@ -23,6 +23,7 @@ struct node *parse_instr(struct parser *p, struct line *line, struct str text, i
 
 /* What an instruction demands of its flags and words; then what the file demands of their order. */
 void check_node(struct diag *d, const struct source *src, char escape, const struct node *n);
-void check_file(struct diag *d, const struct source *src, const struct dockerfile *f, bool from_guessed);
+void check_file(struct diag *d, const struct source *src, const struct dockerfile *f,
+		bool from_guessed);
 
 #endif

@@ -32,7 +32,8 @@ static struct chars chars_of(struct str s)
 	return c;
 }
 
-/* A backslash makes '*', '?' and itself literal; before '}' and '/' it is no part of the pattern. */
+/* A backslash makes '*', '?' and itself literal; before '}' and '/' it is no part of the
+ * pattern. */
 static int compile(struct str pattern, struct chars *ret, struct err *e)
 {
 	struct chars c = chars_of(pattern);
@@ -45,7 +46,8 @@ static int compile(struct str pattern, struct chars *ret, struct err *e)
 			ch = ++i < c.n ? c.v[i] : 0;
 			if (!ch || ch >= 0x80 || !strchr("*?\\}/", (int)ch)) {
 				chars_done(&c);
-				return err_set(e, ERR_USAGE, "invalid pattern (" STR_FMT ") in substitution: "
+				return err_set(e, ERR_USAGE,
+					       "invalid pattern (" STR_FMT ") in substitution: "
 					       "invalid escape", STR_ARG(pattern));
 			}
 		} else if (ch == '*' || ch == '?') {
@@ -104,7 +106,8 @@ static ptrdiff_t run_find(struct search *s, size_t pat, size_t len, size_t from,
 	return -1;
 }
 
-/* The end of the match that begins at `from` exactly (fixed), or at the first place that has one. */
+/* The end of the match that begins at `from` exactly (fixed), or at the first place that has
+ * one. */
 static ptrdiff_t match_end(struct search *s, size_t from, bool fixed, bool longest, size_t *start)
 {
 	size_t p = 0, len, at = from;
@@ -139,7 +142,8 @@ static void put(const struct chars *c, size_t from, size_t to, struct buf *ret)
 
 static int tired(struct str pattern, struct err *e)
 {
-	return err_set(e, ERR_LIMIT, "pattern (" STR_FMT ") takes too long to match", STR_ARG(pattern));
+	return err_set(e, ERR_LIMIT, "pattern (" STR_FMT ") takes too long to match",
+		       STR_ARG(pattern));
 }
 
 int pattern_trim(struct str pattern, struct str value, bool at_end, bool longest, uint64_t *work,

@@ -11,7 +11,8 @@ int source_init(struct source *s, const char *name, struct str text, struct err 
 	size_t n = 1, cap = 64;
 
 	if (text.n > SOURCE_MAX) {
-		err_set(e, ERR_LIMIT, "%s has %zu bytes; at most %zu MiB are read", name, text.n, SOURCE_MAX >> 20);
+		err_set(e, ERR_LIMIT, "%s has %zu bytes; at most %zu MiB are read", name, text.n,
+			SOURCE_MAX >> 20);
 		return err_hint(e, "is it the right file?");
 	}
 	*s = (struct source){ .name = name, .text = text };

@@ -25,7 +25,8 @@ void source_done(struct source *s);
 
 struct span source_span(const struct source *s, size_t off, size_t len);
 struct place source_place(struct span at);		/* of its first byte */
-struct str source_line(const struct source *s, unsigned line);	/* without its line end; empty if there is none */
+/* Without its line end; empty if there is none. */
+struct str source_line(const struct source *s, unsigned line);
 /* "name:line:col"; appends to ret. */
 void source_where(struct span at, struct buf *ret);
 

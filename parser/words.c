@@ -23,7 +23,8 @@ size_t utf8_next(const char *p, size_t n, uint32_t *ret)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	unsigned char first = (unsigned char)p[0];
-	size_t len = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+	size_t len = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 :
+		     first < 0xf5 ? 4 : 0;
 	uint32_t c = len == 1 ? first : first & (0x7fu >> len);
 
 	*ret = 0x110000u + first;
@@ -72,7 +73,7 @@ size_t space_len(const char *p, size_t n)
 	uint32_t c;
 	size_t len;
 
-	if (n == 0 || (unsigned char)(*p - '!') < 0x7f - '!')	/* the usual: a visible ASCII character */
+	if (n == 0 || (unsigned char)(*p - '!') < 0x7f - '!')	/* a visible ASCII character */
 		return 0;
 	len = utf8_next(p, n, &c);
 	return is_space(c) ? len : 0;
@@ -122,7 +123,8 @@ void words_split(struct str s, struct strs *ret)
 	}
 }
 
-/* The end of the shell-like word that starts at i; *cut is set if an escape at the text's end is dropped. */
+/* The end of the shell-like word that starts at i; *cut is set if an escape at the text's end is
+ * dropped. */
 static size_t word_end(struct str s, size_t i, char escape, bool *cut)
 {
 	char quote = 0;
@@ -243,12 +245,13 @@ void clean_path(struct str s, struct buf *ret)
 
 #define NEAR_MAX 32	/* longer words are no guess */
 
-static bool same(struct str a, size_t i, struct str b, size_t j)	/* the characters before i and j */
+static bool same(struct str a, size_t i, struct str b, size_t j)	/* those before i and j */
 {
 	return tolower((unsigned char)a.p[i - 1]) == tolower((unsigned char)b.p[j - 1]);
 }
 
-/* Edits from a to b: insert, delete, replace, swap two neighbours. Both of at most NEAR_MAX bytes. */
+/* Edits from a to b: insert, delete, replace, swap two neighbours. Both of at most NEAR_MAX
+ * bytes. */
 static unsigned distance(struct str a, struct str b)
 {
 	unsigned d[NEAR_MAX + 1][NEAR_MAX + 1];

@@ -40,15 +40,18 @@ static void test_dump(void **state)
 		{ "\xef\xbb\xbf" "FROM a", "(from \"a\")\n" },
 		{ "FROM a\\\\\nFROM b", "(from \"a\\\\\\\\\")\n(from \"b\")\n" },
 		{ "FROM a\\\\\\\nFROM b", "(from \"a\\\\\\\\\\\\\")\n(from \"b\")\n" },
-		{ "#escape = `\n\nFROM image\nENV GOPATH `\n\\go", "(from \"image\")\n(env \"GOPATH\" \"\\\\go\" \"\")\n" },
+		{ "#escape = `\n\nFROM image\nENV GOPATH `\n\\go",
+		  "(from \"image\")\n(env \"GOPATH\" \"\\\\go\" \"\")\n" },
 		{ "# c\n# escape = `\nENV A \\\n\\go", "(env \"A\" \"\\\\go\" \"\")\n" },
 		{ "#escape=\\\n# key = FOO bar\n# escape=`\nRUN a\\\nb", "(run \"ab\")\n" },
 		{ "COPY -- foo /tmp/", "(copy \"foo\" \"/tmp/\")\n" },
-		{ "RUN --mount=\"type=bind,source=a b\" --x\\=y z", "(run [\"--mount=type=bind,source=a b\" \"--x=y\"] \"z\")\n" },
+		{ "RUN --mount=\"type=bind,source=a b\" --x\\=y z",
+		  "(run [\"--mount=type=bind,source=a b\" \"--x=y\"] \"z\")\n" },
 		{ "COPY --a=`\" \" b c", "(copy [\"--a=` \"] \"b\" \"c\")\n" },
 		{ "HEALTHCHECK", "(healthcheck)\n" }, { "RUN", "(run)\n" },
 		{ "ONBUILD", "(onbuild)\n" },
-		{ "HEALTHCHECK --interval=5s CMD a --quiet", "(healthcheck [\"--interval=5s\"] \"CMD\" \"a --quiet\")\n" },
+		{ "HEALTHCHECK --interval=5s CMD a --quiet",
+		  "(healthcheck [\"--interval=5s\"] \"CMD\" \"a --quiet\")\n" },
 		{ "HEALTHCHECK CMD [\"a\",\"b\"]", "(healthcheck \"CMD\" \"a\" \"b\")\n" },
 		{ "CMD [\"a\"] x", "(cmd \"[\\\"a\\\"] x\")\n" }, { "CMD [\"a\",1]", NULL },
 		{ "ENV a=b c", NULL }, { "ENV PATH", NULL },
@@ -91,24 +94,29 @@ static void test_places(void **state)
 	const struct node *n;
 
 	(void)state;
-	parse(&p, STR_LIT("# escape=\\\n\n# note\n# more\nFROM a AS b\nCOPY --chown=1 \\\n# gap\n  src\\\n.c dst\nRUN <<E cat\nx\nE\n"
+	parse(&p,
+	      STR_LIT("# escape=\\\n\n# note\n# more\nFROM a AS b\nCOPY --chown=1 \\\n# gap\n  src\\\n.c dst\nRUN <<E cat\nx\nE\n"
 			  "ONBUILD COPY a b\nCMD [\"x\", \"y\"]"), true);
 	check(p.r == 0 && p.f.n == 5, "%s", err_text(&p.e));
 	check(str_is(p.f.nodes[0]->comment, "note\nmore"), "comment");
 	n = p.f.nodes[1];
 	check(n->line == 6 && n->line_end == 9, "%u-%u", n->line, n->line_end);
 	check(spans(n->name_at, "COPY") && spans(n->flags[0].at, "--chown=1"), "name, flag");
-	check(spans(n->words[0].at, "src\\\n.c") && str_is(n->words[0].text, "src.c"), "joined word");
+	check(spans(n->words[0].at, "src\\\n.c") && str_is(n->words[0].text, "src.c"),
+	      "joined word");
 	check(spans(n->words[1].at, "dst"), "second word");
 	check(str_is(n->text, "COPY --chown=1   src.c dst"), "text");
 	n = p.f.nodes[2];
-	check(n->line == 10 && n->line_end == 12 && spans(n->at, "RUN <<E cat\nx\nE\n"), "heredoc lines");
+	check(n->line == 10 && n->line_end == 12 && spans(n->at, "RUN <<E cat\nx\nE\n"),
+	      "heredoc lines");
 	check(str_is(n->original, "RUN <<E cat\nx\nE"), "original");
 	n = p.f.nodes[3];
-	check(n->onbuild && str_is(n->onbuild->original, "COPY a b") && spans(n->onbuild->name_at, "COPY"), "onbuild");
+	check(n->onbuild && str_is(n->onbuild->original, "COPY a b") &&
+	      spans(n->onbuild->name_at, "COPY"), "onbuild");
 	n = p.f.nodes[4];
 	check(n->json && spans(n->words[1].at, "\"y\"") && str_is(n->words[1].text, "y"), "json");
-	check(source_place(n->words[1].at).line == 14 && source_place(n->words[1].at).col == 11, "place");
+	check(source_place(n->words[1].at).line == 14 && source_place(n->words[1].at).col == 11,
+	      "place");
 	done(&p);
 }
 
@@ -121,7 +129,8 @@ static void test_lines_of_stock_file(void **state)
 	parse(&p, STR_LIT("# ESCAPE=\\\nFROM a\n\nRUN a \\\n  b\nRUN c \\\n\n # d\n  e\n"), false);
 	assert_int_equal(p.f.n, 3);
 	for (size_t i = 0; i < 3; i++)
-		check(p.f.nodes[i]->line == want[i][0] && p.f.nodes[i]->line_end == want[i][1], "node %zu", i);
+		check(p.f.nodes[i]->line == want[i][0] && p.f.nodes[i]->line_end == want[i][1],
+		      "node %zu", i);
 	assert_int_equal(p.d.warnings, 1);
 	check_str(p.d.items[0].msg, "Empty continuation line found in: RUN c   e");
 	done(&p);
@@ -157,7 +166,8 @@ static void test_heredoc_words(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(rows); i++) {
-		auto_free char *text = xasprintf("%s\n\tbody\n%s\n", rows[i].line, rows[i].name ? rows[i].name : "# none");
+		auto_free char *text = xasprintf("%s\n\tbody\n%s\n", rows[i].line,
+						 rows[i].name ? rows[i].name : "# none");
 		const struct heredoc *h;
 		struct parsed p;
 
@@ -168,9 +178,11 @@ static void test_heredoc_words(void **state)
 		check(p.f.nodes[0]->nheredocs == !!rows[i].name, "%s", rows[i].line);
 		if (rows[i].name) {
 			h = p.f.nodes[0]->heredocs;
-			check(str_is(h->name, rows[i].name) && h->fd == rows[i].fd && h->chomp == rows[i].chomp &&
+			check(str_is(h->name, rows[i].name) && h->fd == rows[i].fd &&
+			      h->chomp == rows[i].chomp &&
 			      h->expand == rows[i].expand, "%s", rows[i].line);
-			check(str_is(h->body, h->chomp ? "body\n" : "\tbody\n") && str_is(h->raw, "\tbody\n"), "%s", rows[i].line);
+			check(str_is(h->body, h->chomp ? "body\n" : "\tbody\n") &&
+			      str_is(h->raw, "\tbody\n"), "%s", rows[i].line);
 		}
 		done(&p);
 	}
@@ -182,14 +194,18 @@ static void test_heredoc_files(void **state)
 	struct parsed p;
 
 	(void)state;
-	parse(&p, STR_LIT("FROM a\nCOPY --chmod=777 <<A f <<-\"B\" /d/\r\nx\r\nA\r\n\t\ty\n\tB\n"), true);
+	parse(&p, STR_LIT("FROM a\nCOPY --chmod=777 <<A f <<-\"B\" /d/\r\nx\r\nA\r\n\t\ty\n\tB\n"),
+	      true);
 	check(p.r == 0, "%s", err_text(&p.e));
 	n = p.f.nodes[1];
 	assert_int_equal(n->nwords, 4);
 	assert_int_equal(n->nheredocs, 2);
-	check(n->words[0].heredoc == &n->heredocs[0] && !n->words[1].heredoc && n->words[2].heredoc == &n->heredocs[1], "sources");
-	check(str_is(n->heredocs[0].body, "x\r\n") && str_is(n->heredocs[1].body, "y\n"), "CR stays in bodies");
-	check(n->heredocs[0].expand && !n->heredocs[1].expand && str_is(n->words[3].text, "/d/"), "quotes");
+	check(n->words[0].heredoc == &n->heredocs[0] && !n->words[1].heredoc &&
+	      n->words[2].heredoc == &n->heredocs[1], "sources");
+	check(str_is(n->heredocs[0].body, "x\r\n") && str_is(n->heredocs[1].body, "y\n"),
+	      "CR stays in bodies");
+	check(n->heredocs[0].expand && !n->heredocs[1].expand && str_is(n->words[3].text, "/d/"),
+	      "quotes");
 	done(&p);
 }
 
@@ -201,7 +217,8 @@ static void test_run_forms(void **state)
 		{ "RUN <<E\na\nb\nE", HEREDOC_SCRIPT, "a\nb\n" },
 		{ "RUN  <<-E \n\ta\n\tE", HEREDOC_SCRIPT, "a\n" },
 		{ "RUN <<E\n#!/bin/sh\nE", HEREDOC_FILE, "#!/bin/sh\n" },
-		{ "RUN cat <<A | tr a b; cat <<B\nx\nA\ny\nB\n", HEREDOC_SHELL, "cat <<A | tr a b; cat <<B\nx\nA\ny\nB" },
+		{ "RUN cat <<A | tr a b; cat <<B\nx\nA\ny\nB\n", HEREDOC_SHELL,
+		  "cat <<A | tr a b; cat <<B\nx\nA\ny\nB" },
 		{ "RUN <<E sh\nE", HEREDOC_SHELL, "<<E sh\nE" },
 		{ "RUN --network=none <<E\nx\nE", HEREDOC_SCRIPT, "x\n" },
 	};
@@ -226,11 +243,14 @@ static void test_flags(void **state)
 	struct str v;
 
 	(void)state;
-	parse(&p, STR_LIT("FROM a\nCOPY --from=b --link --parents=False --exclude=x --exclude=y a b"), true);
+	parse(&p,
+	      STR_LIT("FROM a\nCOPY --from=b --link --parents=False --exclude=x --exclude=y a b"), true);
 	check(p.r == 0, "%s", err_text(&p.e));
 	check(node_flag(p.f.nodes[1], "from", &v) && str_is(v, "b"), "from");
-	check(node_flag_on(p.f.nodes[1], "link") && !node_flag_on(p.f.nodes[1], "parents"), "booleans");
-	check(!node_flag(p.f.nodes[1], "chown", &v) && !node_flag_on(p.f.nodes[1], "nosuch"), "absent");
+	check(node_flag_on(p.f.nodes[1], "link") && !node_flag_on(p.f.nodes[1], "parents"),
+	      "booleans");
+	check(!node_flag(p.f.nodes[1], "chown", &v) && !node_flag_on(p.f.nodes[1], "nosuch"),
+	      "absent");
 	done(&p);
 }
 
@@ -253,28 +273,33 @@ static void test_checks(void **state)
 		{ "ONBUILD ONBUILD RUN x", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed" },
 		{ "ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger" },
 		{ "ONBUILD MAINTAINER x", "MAINTAINER isn't allowed as an ONBUILD trigger" },
-		{ "ONBUILD COPY a", "COPY requires at least two arguments, but only one was provided" },
+		{ "ONBUILD COPY a",
+		  "COPY requires at least two arguments, but only one was provided" },
 		{ "COPY --from=a --from=b x /", "duplicate flag specified: --from" },
 		{ "COPY --chwon=1 a b", "COPY has no flag --chwon" },
 		{ "CMD --x a", "CMD has no flag --x" },
 		{ "COPY --from a b", "missing a value on flag: --from" },
 		{ "COPY --link=x a b", "expecting boolean value for flag --link" },
 		{ "COPY --from=$x a b", "'--from' doesn't support variable expansion" },
-		{ "FROM x AS 1bad", "invalid name for build stage: \"1bad\", name can't start with a number or contain symbols" },
+		{ "FROM x AS 1bad",
+		  "invalid name for build stage: \"1bad\", name can't start with a number or contain symbols" },
 		{ "FROM x y", "FROM requires either one or three arguments" },
 		{ "FROM", "FROM requires either one or three arguments" },
 		{ "FROM \"\"", "base name (\"\") should not be blank" },
 		{ "HEALTHCHECK CMD", "Missing command after HEALTHCHECK CMD" },
 		{ "HEALTHCHECK CMD []", "Missing command after HEALTHCHECK CMD" },
-		{ "HEALTHCHECK CONNECT TCP 7", "Unknown type \"CONNECT\" in HEALTHCHECK (try CMD)" },
+		{ "HEALTHCHECK CONNECT TCP 7",
+		  "Unknown type \"CONNECT\" in HEALTHCHECK (try CMD)" },
 		{ "HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments" },
 		{ "HEALTHCHECK --interval=50ns CMD x", "cannot be less than 1ms" },
 		{ "HEALTHCHECK --retries=-1 CMD x", "--retries cannot be negative (-1)" },
 		{ "SHELL powershell -command", "SHELL requires the arguments to be in JSON form" },
 		{ "SHELL []", "SHELL requires at least one argument" },
 		{ "VOLUME [\"\"]", "VOLUME specified can not be an empty string" },
-		{ "RUN --mount=from=$x,target=/t ls", "'from' doesn't support variable expansion, define alias stage instead" },
-		{ "RUN --mount=target=$t,from=$x ls", "'from' doesn't support variable expansion, define alias stage instead" },
+		{ "RUN --mount=from=$x,target=/t ls",
+		  "'from' doesn't support variable expansion, define alias stage instead" },
+		{ "RUN --mount=target=$t,from=$x ls",
+		  "'from' doesn't support variable expansion, define alias stage instead" },
 		{ "RUN --mount=type=cache,target=/ ls", "invalid mount target \"/\"" },
 		{ "RUN --network=foo x", "invalid network mode \"foo\"" },
 		{ "RUN --security=x y", "security \"x\" is not valid" },
@@ -282,9 +307,12 @@ static void test_checks(void **state)
 		{ "STOPSIGNAL NOSUCH", "invalid signal: NOSUCH" },
 		{ "COPY http://x/y /", "source can't be a URL for COPY" },
 		{ "COPY https://h/r.git /", "source can't be a git ref for COPY" },
-		{ "COPY --chmod=64a f /", "invalid chmod parameter: '64a'. it should be octal string and between 0 and 07777" },
-		{ "ADD --chmod=10000 f /", "invalid chmod parameter: '10000'. it should be octal string and between 0 and 07777" },
-		{ "EXPOSE 0.0.0.0:1234-1235:", "invalid port: \"0.0.0.0:1234-1235:\": no port specified" },
+		{ "COPY --chmod=64a f /",
+		  "invalid chmod parameter: '64a'. it should be octal string and between 0 and 07777" },
+		{ "ADD --chmod=10000 f /",
+		  "invalid chmod parameter: '10000'. it should be octal string and between 0 and 07777" },
+		{ "EXPOSE 0.0.0.0:1234-1235:",
+		  "invalid port: \"0.0.0.0:1234-1235:\": no port specified" },
 		{ "CMD [\"a\\u0000\"]", "CMD takes no NUL byte" },
 		{ "COPY a <<E\nE", "COPY cannot accept a heredoc as a destination" },
 		{ "COPY <<../e /x\n../e", "a heredoc's name becomes a file name" },
@@ -300,7 +328,8 @@ static void test_checks(void **state)
 		parse(&p, str_of(text), true);
 		check(p.r < 0 && p.d.errors == 1, "%s: %zu errors", rows[i].in, p.d.errors);
 		check(strstr(p.e.msg, rows[i].msg), "%s: %s", rows[i].in, p.e.msg);
-		check(p.e.kind == ERR_USAGE && p.e.at.src == &p.src && source_place(p.e.at).line == 2, "%s", rows[i].in);
+		check(p.e.kind == ERR_USAGE && p.e.at.src == &p.src &&
+		      source_place(p.e.at).line == 2, "%s", rows[i].in);
 		done(&p);
 	}
 }
@@ -308,8 +337,10 @@ static void test_checks(void **state)
 static void test_checks_passed(void **state)
 {
 	static const char *const rows[] = {
-		"STOPSIGNAL --x=1 9", "ARG --x=1 a", "HEALTHCHECK --x=1 NONE", "RUN", "CMD", "ENTRYPOINT", "CMD []", "ENTRYPOINT []",
-		"COPY --exclude=a --exclude=b x /", "RUN --mount=target=/a --mount=target=/b ls", "HEALTHCHECK --interval=0ms CMD a",
+		"STOPSIGNAL --x=1 9", "ARG --x=1 a", "HEALTHCHECK --x=1 NONE", "RUN", "CMD", "ENTRYPOINT",
+		"CMD []", "ENTRYPOINT []",
+		"COPY --exclude=a --exclude=b x /", "RUN --mount=target=/a --mount=target=/b ls",
+		"HEALTHCHECK --interval=0ms CMD a",
 		"HEALTHCHECK --interval=1ms CMD a", "STOPSIGNAL SIGRTMIN+3", "STOPSIGNAL $S", "EXPOSE $P 80", "COPY --chmod=$M a b",
 		"COPY --chmod=u=rwX,go-w a b", "ADD http://x/y /", "FROM a AS Build", "RUN --mount=type=$t,size=1,target=/ x",
 		"WORKDIR /a b", "COPY [\"a b\", \"/\"]", "ONBUILD COPY --from=x a b", "ARG x y=", "LABEL a.b=\"\"", "COPY $a http",
@@ -331,7 +362,8 @@ static void test_order(void **state)
 {
 	static const struct { const char *in, *msg; } rows[] = {
 		{ "ARG foo=bar", "dockerfile contains no stages to build" },
-		{ "ARG a\nRUN x\nRUN y\nFROM z", "RUN before the first FROM: no build stage in current context" },
+		{ "ARG a\nRUN x\nRUN y\nFROM z",
+		  "RUN before the first FROM: no build stage in current context" },
 		{ "FORM a\nRUN x", "unknown instruction: FORM" },
 		{ "", "file with no instructions" },
 	};
@@ -384,7 +416,8 @@ static void test_render_hostile(void **state)
 	parse(&p, buf_view(&text), true);
 	diag_render(&p.d, &b);
 	check(b.n < 1000 && !memchr(b.p, 0x1b, b.n) && !memchr(b.p, 0xff, b.n), "%s", b.p);
-	check(strstr(b.p, "unknown instruction: EN\\x1b[31m\\xff\n    2 | EN?[31m? x\n"), "%s", b.p);
+	check(strstr(b.p, "unknown instruction: EN\\x1b[31m\\xff\n    2 | EN?[31m? x\n"), "%s",
+	      b.p);
 	done(&p);
 }
 
@@ -406,14 +439,16 @@ static void test_limits(void **state)
 	b.p[65535 + 6] = 'x';
 	buf_putc(&b, '\n');
 	parse(&p, buf_view(&b), true);
-	check(p.r < 0 && strstr(p.e.msg, "line 2 has 65536 bytes; at most 65535 are allowed"), "%s", err_text(&p.e));
+	check(p.r < 0 && strstr(p.e.msg, "line 2 has 65536 bytes; at most 65535 are allowed"), "%s",
+	      err_text(&p.e));
 	done(&p);
 	buf_reset(&b);
 	for (int i = 0; i < 300000; i++)
 		buf_puts(&b, "x\n");
 	parse(&p, buf_view(&b), true);
 	diag_render(&p.d, &out);
-	check(p.d.errors == 300000 && p.d.n == DIAG_KEPT && strstr(out.p, "... and 299900 more errors\n"), "many errors");
+	check(p.d.errors == 300000 && p.d.n == DIAG_KEPT && strstr(out.p,
+								   "... and 299900 more errors\n"), "many errors");
 	done(&p);
 	assert_int_equal(source_init(&src, "D", (struct str){ "", SOURCE_MAX + 1 }, &p.e), -1);
 	assert_int_equal(p.e.kind, ERR_LIMIT);
@@ -442,7 +477,8 @@ static void test_large(void **state)
 	for (int i = 0; i < 600000; i++)
 		buf_puts(&b, "a\\\n");
 	parse(&p, buf_view(&b), true);
-	check(p.r < 0 && strstr(p.e.msg, "an instruction of more than 1024 KiB"), "%s", err_text(&p.e));
+	check(p.r < 0 && strstr(p.e.msg, "an instruction of more than 1024 KiB"), "%s",
+	      err_text(&p.e));
 	done(&p);
 }
 
@@ -478,7 +514,8 @@ static void test_trigger(void **state)
 static void test_directives(void **state)
 {
 	static const struct { const char *in, *ref, *all; unsigned line; } rows[] = {
-		{ "# syntax = dockerfile:experimental // opts\nFROM a", "dockerfile:experimental", "dockerfile:experimental // opts", 1 },
+		{ "# syntax = dockerfile:experimental // opts\nFROM a", "dockerfile:experimental",
+		  "dockerfile:experimental // opts", 1 },
 		{ "\xef\xbb\xbf# syntax = myfrontend\n", "myfrontend", "myfrontend", 1 },
 		{ "# escape=`\n# SYNTAX=a", "a", "a", 2 },
 		{ "//syntax=a\nx", "a", "a", 1 },
@@ -499,17 +536,20 @@ static void test_directives(void **state)
 
 		check(found == !!rows[i].ref, "%s", rows[i].in);
 		if (found)
-			check(str_is(ref, rows[i].ref) && str_is(all, rows[i].all) && line == rows[i].line, "%s: %u", rows[i].in, line);
+			check(str_is(ref, rows[i].ref) && str_is(all, rows[i].all) &&
+			      line == rows[i].line, "%s: %u", rows[i].in, line);
 	}
 	parse(&p, STR_LIT("# syntax=x y\n# check=skip=all\n# escape=`\nFROM a"), true);
-	check(str_is(p.f.syntax, "x y") && str_is(p.f.check, "skip=all") && p.f.escape == '`', "directives");
+	check(str_is(p.f.syntax, "x y") && str_is(p.f.check, "skip=all") && p.f.escape == '`',
+	      "directives");
 	check(p.f.nodes[0]->comment.n == 0 && source_place(p.f.check_at).line == 2, "no comments");
 	done(&p);
 }
 
 static void test_check_options(void **state)
 {
-	static const char *const bad[] = { "x=1", "error=maybe", "skip=a;error=1;experimental=all;skip=b", "skip" "ped=a" };
+	static const char *const bad[] = { "x=1", "error=maybe",
+					   "skip=a;error=1;experimental=all;skip=b", "skip" "ped=a" };
 	auto_arena struct arena a = { 0 };
 	auto_err struct err e = { 0 };
 	struct check_options o;
@@ -540,7 +580,8 @@ static void test_table(void **state)
 		for (const struct flag_def *f = def->flags; f && f[0].name && f[1].name; f++)
 			check(strcmp(f[0].name, f[1].name) < 0, "%s --%s", names[i], f[1].name);
 	}
-	check(instr_find(STR_LIT("Run")) && !instr_find(STR_LIT("RU")) && !instr_find(STR_LIT("")), "case folded");
+	check(instr_find(STR_LIT("Run")) && !instr_find(STR_LIT("RU")) && !instr_find(STR_LIT("")),
+	      "case folded");
 }
 
 int suite_dockerfile(void)

@@ -168,7 +168,8 @@ static void test_expand_messages(void **state)
 		auto_buf struct buf b = { 0 };
 		auto_err struct err e = { 0 };
 
-		check(expand_word(str_of(rows[i].in), '\\', (struct env){ get, NULL }, &b, &e) < 0, "%s", rows[i].in);
+		check(expand_word(str_of(rows[i].in), '\\', (struct env){ get, NULL }, &b, &e) < 0,
+		      "%s", rows[i].in);
 		check_str(e.msg, rows[i].out);
 	}
 }
@@ -214,7 +215,8 @@ static void test_expand_body(void **state)
 		auto_buf struct buf b = { 0 };
 		auto_err struct err e = { 0 };
 
-		check(expand_body(str_of(rows[i].in), (struct env){ get, NULL }, &b, &e) == 0, "%s", rows[i].in);
+		check(expand_body(str_of(rows[i].in), (struct env){ get, NULL }, &b, &e) == 0, "%s",
+		      rows[i].in);
 		check_str(b.p, rows[i].out);
 	}
 }
@@ -225,11 +227,14 @@ static void test_expand_escape(void **state)
 	auto_err struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(expand_word(STR_LIT("C:\\x `$PWD \"`\"\" $PWD"), '`', (struct env){ get, NULL }, &b, &e), 0);
+	assert_int_equal(expand_word(STR_LIT("C:\\x `$PWD \"`\"\" $PWD"), '`',
+				     (struct env){ get, NULL }, &b, &e), 0);
 	check_str(b.p, "C:\\x $PWD \" /home");
 	check(expand_needed(STR_LIT("a`b"), '`') && !expand_needed(STR_LIT("a\\b"), '`'), "needed");
-	check(expand_has_variable(STR_LIT("a$b"), '\\') && !expand_has_variable(STR_LIT("a\\$b"), '\\'), "variable");
-	check(!expand_has_variable(STR_LIT("ab$"), '\\') && expand_has_variable(STR_LIT("\"it's $b\""), '\\'), "quotes");
+	check(expand_has_variable(STR_LIT("a$b"), '\\') && !expand_has_variable(STR_LIT("a\\$b"),
+										'\\'), "variable");
+	check(!expand_has_variable(STR_LIT("ab$"), '\\') &&
+	      expand_has_variable(STR_LIT("\"it's $b\""), '\\'), "quotes");
 }
 
 static void test_expand_used(void **state)
@@ -239,7 +244,8 @@ static void test_expand_used(void **state)
 	unsigned asked = 0;
 
 	(void)state;
-	assert_int_equal(expand_word(STR_LIT("$PWD ${FOO:-$SHELL} '$no'"), '\\', (struct env){ get, &asked }, &b, &e), 0);
+	assert_int_equal(expand_word(STR_LIT("$PWD ${FOO:-$SHELL} '$no'"), '\\',
+				     (struct env){ get, &asked }, &b, &e), 0);
 	assert_int_equal(asked, 3);
 	buf_reset(&b);
 	assert_int_equal(expand_word(STR_LIT("$PWD!"), '\\', (struct env){ 0 }, &b, &e), 0);
@@ -270,8 +276,9 @@ static void test_expand_limits(void **state)
 	assert_int_equal(expand_word(buf_view(&raw), '\\', env, &b, &e), -1);
 	assert_int_equal(e.kind, ERR_LIMIT);
 	assert_int_equal(expand_word(STR_LIT("${a//a*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab*/c}"), '\\', env, &b, &e), 0);
-	assert_int_equal(expand_word(STR_LIT("${a/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-					     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab/c}"), '\\', env, &b, &e), -1);
+	assert_int_equal(expand_word(STR_LIT("${a/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+					     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+					     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab/c}"), '\\', env, &b, &e), -1);
 	assert_int_equal(e.kind, ERR_LIMIT);
 	buf_reset(&raw);
 	for (int i = 0; i < 20000; i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parser/flags*, parser/dotenv: mounts, chmod, durations, ports, signals, kinds of sources, env files. */
+/* parser/flags*, parser/dotenv: mounts, chmod, durations, ports, signals, kinds of sources, env
+ * files. */
 #include "parser/flags.h"
 
 #include "parser/dotenv.h"
@@ -14,17 +15,21 @@ static void test_mount_good(void **state)
 
 	(void)state;
 	assert_int_equal(mount_parse(STR_LIT("target=/x"), NULL, NULL, &a, &m, &e), 0);
-	check(m.type == MOUNT_BIND && m.readonly && strcmp(m.target, "/x") == 0 && !*m.from, "defaults");
-	assert_int_equal(mount_parse(STR_LIT("type=bind,rw,source=s,dst=../d,from=st"), NULL, NULL, &a, &m, &e), 0);
+	check(m.type == MOUNT_BIND && m.readonly && strcmp(m.target, "/x") == 0 && !*m.from,
+	      "defaults");
+	assert_int_equal(mount_parse(STR_LIT("type=bind,rw,source=s,dst=../d,from=st"), NULL, NULL,
+				     &a, &m, &e), 0);
 	check(!m.readonly && strcmp(m.source, "s") == 0 && strcmp(m.from, "st") == 0, "bind rw");
 	assert_int_equal(mount_target(&m, "/a/b", 0, &a, &t, &e), 0);
 	check_str(t, "/a/d");
 	assert_int_equal(mount_parse(STR_LIT("type=cache,target=/c/../d,sharing=locked,mode=0750,uid=1,gid=2,ro=true"),
 				     NULL, NULL, &a, &m, &e), 0);
-	check(m.readonly && m.sharing == SHARING_LOCKED && m.mode == 0750 && m.uid == 1 && m.gid == 2, "cache");
+	check(m.readonly && m.sharing == SHARING_LOCKED && m.mode == 0750 && m.uid == 1 &&
+	      m.gid == 2, "cache");
 	assert_int_equal(mount_target(&m, "/", 0, &a, &t, &e), 0);
 	check_str(mount_id(&m, t, &a), "/d");
-	assert_int_equal(mount_parse(STR_LIT("type=tmpfs,target=/t,size=128m"), NULL, NULL, &a, &m, &e), 0);
+	assert_int_equal(mount_parse(STR_LIT("type=tmpfs,target=/t,size=128m"), NULL, NULL, &a, &m,
+				     &e), 0);
 	check(m.size == 128 << 20 && !m.readonly, "tmpfs");
 	assert_int_equal(mount_parse(STR_LIT("type=ssh,required"), NULL, NULL, &a, &m, &e), 0);
 	assert_int_equal(mount_target(&m, "/", 2, &a, &t, &e), 0);
@@ -49,7 +54,8 @@ static void test_mount_secret(void **state)
 		struct run_mount m;
 		const char *t = NULL;
 
-		check(mount_parse(str_of(rows[i].in), NULL, NULL, &a, &m, &e) == 0, "%s: %s", rows[i].in, err_text(&e));
+		check(mount_parse(str_of(rows[i].in), NULL, NULL, &a, &m, &e) == 0, "%s: %s",
+		      rows[i].in, err_text(&e));
 		check(mount_target(&m, "/w", 0, &a, &t, &e) == 0, "%s", rows[i].in);
 		check_str(t, rows[i].target);
 		check_str(mount_id(&m, t, &a), rows[i].id);
@@ -59,8 +65,10 @@ static void test_mount_secret(void **state)
 static void test_mount_bad(void **state)
 {
 	static const struct { const char *in, *msg; } rows[] = {
-		{ "from=$x,target=/t", "'from' doesn't support variable expansion, define alias stage instead" },
-		{ "type=cache,from=${x},target=/t", "'from' doesn't support variable expansion, define alias stage instead" },
+		{ "from=$x,target=/t",
+		  "'from' doesn't support variable expansion, define alias stage instead" },
+		{ "type=cache,from=${x},target=/t",
+		  "'from' doesn't support variable expansion, define alias stage instead" },
 		{ "target=/x,size=1m", "unexpected key 'size' for mount type 'bind'" },
 		{ "size=1m,type=tmpfs,target=/x", "unexpected key 'size' for mount type 'bind'" },
 		{ "required,target=/x", "unexpected key 'required' for mount type 'bind'" },
@@ -70,11 +78,13 @@ static void test_mount_bad(void **state)
 		{ "type=secret", "invalid secret mount. one of source, target required" },
 		{ "type=secret,source=a,id=b", "both source and id can't be set" },
 		{ "type=secret,id=a,from=b", "secret mount should not have a from" },
-		{ "type=tmpfs,sharing=locked,target=/x", "invalid cache sharing set for tmpfs mount" },
+		{ "type=tmpfs,sharing=locked,target=/x",
+		  "invalid cache sharing set for tmpfs mount" },
 		{ "type=tmpfs", "invalid tmpfs mount. target required" },
 		{ "type=ssh,source=x", "ssh does not support source" },
 		{ "type=cach,target=/", "unsupported mount type \"cach\" (did you mean cache?)" },
-		{ "type=cache,target=/a,sharing=private1", "unsupported sharing value \"private1\" (did you mean private?)" },
+		{ "type=cache,target=/a,sharing=private1",
+		  "unsupported sharing value \"private1\" (did you mean private?)" },
 		{ "targt=/", "unexpected key 'targt' in 'targt=/' (did you mean target?)" },
 		{ "target", "invalid field 'target' must be a key=value pair" },
 		{ "type=cache,target=/a,mode=9", "invalid value 9 for mode" },
@@ -92,7 +102,8 @@ static void test_mount_bad(void **state)
 		auto_err struct err e = { 0 };
 		struct run_mount m;
 
-		check(mount_parse(str_of(rows[i].in), NULL, NULL, &a, &m, &e) < 0 && e.kind == ERR_USAGE, "%s", rows[i].in);
+		check(mount_parse(str_of(rows[i].in), NULL, NULL, &a, &m, &e) < 0 &&
+		      e.kind == ERR_USAGE, "%s", rows[i].in);
 		check_str(e.msg, rows[i].msg);
 	}
 }
@@ -116,11 +127,13 @@ static void test_mount_expand(void **state)
 	const char *t;
 
 	(void)state;
-	assert_int_equal(mount_parse(STR_LIT("type=$TYPE,target=/a"), expand_upper, "b", &a, &m, &e), 0);
+	assert_int_equal(mount_parse(STR_LIT("type=$TYPE,target=/a"), expand_upper, "b", &a, &m,
+				     &e), 0);
 	assert_int_equal(m.type, MOUNT_CACHE);
 	assert_int_equal(mount_parse(STR_LIT("target=$BAD"), expand_upper, "bad", &a, &m, &e), -1);
 	check_str(e.msg, "no bad");
-	assert_int_equal(mount_parse(STR_LIT("type=cache,target=/a/.."), NULL, NULL, &a, &m, &e), 0);
+	assert_int_equal(mount_parse(STR_LIT("type=cache,target=/a/.."), NULL, NULL, &a, &m, &e),
+			 0);
 	assert_int_equal(mount_target(&m, "/x", 0, &a, &t, &e), -1);
 	check_str(e.msg, "invalid mount target \"/a/..\"");
 	assert_int_equal(mount_parse(STR_LIT("type=cache"), NULL, NULL, &a, &m, &e), 0);
@@ -149,7 +162,8 @@ static void test_chmod(void **state)
 		{ "=", 0777, true, 0 }, { "a-X", 0755, false, 0644 },
 		{ "u=g,g=o", 0754, false, 0544 },
 	};
-	static const char *const bad[] = { "", "64a", "10000", "8", "u", "u+z", "+,", "u+r,", ",u+r", "x", "-1 ", "a+r b" };
+	static const char *const bad[] = { "", "64a", "10000", "8", "u", "u+z", "+,", "u+r,",
+					   ",u+r", "x", "-1 ", "a+r b" };
 
 	(void)state;
 	for (size_t i = 0; i < countof(rows); i++) {
@@ -157,7 +171,8 @@ static void test_chmod(void **state)
 		struct chmod_spec c;
 		mode_t got;
 
-		check(chmod_parse(str_of(rows[i].spec), &c, &e) == 0, "%s: %s", rows[i].spec, err_text(&e));
+		check(chmod_parse(str_of(rows[i].spec), &c, &e) == 0, "%s: %s", rows[i].spec,
+		      err_text(&e));
 		got = chmod_apply(&c, rows[i].mode, rows[i].dir);
 		check(got == rows[i].want, "%s on %o: %o", rows[i].spec, rows[i].mode, got);
 	}
@@ -166,7 +181,8 @@ static void test_chmod(void **state)
 		struct chmod_spec c;
 
 		check(chmod_parse(str_of(bad[i]), &c, &e) < 0, "%s", bad[i]);
-		check(strstr(e.msg, "it should be octal string and between 0 and 07777"), "%s", e.msg);
+		check(strstr(e.msg, "it should be octal string and between 0 and 07777"), "%s",
+		      e.msg);
 	}
 }
 
@@ -226,7 +242,8 @@ static void test_ports(void **state)
 		for (size_t k = 0; k < l.n; k++)
 			buf_printf(&b, "%s%s", k ? " " : "", l.v[k]);
 		if (r == 0)
-			check(str_is(buf_view(&b), rows[i].out) && mapped == rows[i].mapped, "%s: %s", rows[i].in, b.p);
+			check(str_is(buf_view(&b), rows[i].out) && mapped == rows[i].mapped,
+			      "%s: %s", rows[i].in, b.p);
 		else
 			check(strncmp(e.msg, "invalid port: ", 14) == 0, "%s", e.msg);
 	}
@@ -247,7 +264,8 @@ static void test_signals(void **state)
 		auto_err struct err e = { 0 };
 		int n = -1;
 
-		check(signal_parse(str_of(rows[i].in), &n, &e) == (rows[i].n < 0 ? -1 : 0) && n == rows[i].n, "%s", rows[i].in);
+		check(signal_parse(str_of(rows[i].in), &n, &e) == (rows[i].n < 0 ? -1 : 0) &&
+		      n == rows[i].n, "%s", rows[i].in);
 	}
 	check_str(signal_guess(STR_LIT("SIGTREM")), "TERM");
 }
@@ -263,7 +281,8 @@ static void test_copy_sources(void **state)
 		{ "ssh://h/r", SOURCE_GIT },
 		{ "./http://x", SOURCE_LOCAL },
 	};
-	static const char *const good[] = { "a", "Build", "a1-_.x" }, *const bad[] = { "", "1a", "-a", "a b", "a/b", "a@", "A$", "[" };
+	static const char *const good[] = { "a", "Build", "a1-_.x" }, *const bad[] = { "", "1a",
+										       "-a", "a b", "a/b", "a@", "A$", "[" };
 
 	(void)state;
 	for (size_t i = 0; i < countof(rows); i++)
@@ -286,7 +305,8 @@ static void test_dotenv(void **state)
 	auto_err struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(dotenv_parse("f", STR_LIT("\xef\xbb\xbf" "FOO=a # b\n  K=v  \r\n#c\n  # d\n\nPATHX\nHOME\nE=\nA=b=c"),
+	assert_int_equal(dotenv_parse("f",
+				      STR_LIT("\xef\xbb\xbf" "FOO=a # b\n  K=v  \r\n#c\n  # d\n\nPATHX\nHOME\nE=\nA=b=c"),
 				      get, "HOME", &l, &e), 0);
 	assert_int_equal(l.n, 5);
 	check_str(l.v[0], "FOO=a # b");

@@ -48,7 +48,8 @@ static void test_ignore_single(void **state)
 	for (size_t i = 0; i < countof(rows); i++) {
 		struct ignore *ig = make(rows[i].pattern);
 
-		check(ignore_match(ig, rows[i].path) == rows[i].want, "%s %s", rows[i].pattern, rows[i].path);
+		check(ignore_match(ig, rows[i].path) == rows[i].want, "%s %s", rows[i].pattern,
+		      rows[i].path);
 		ignore_free(ig);
 	}
 }
@@ -63,7 +64,8 @@ static void test_ignore_bad(void **state)
 		auto_free char *text = xasprintf("fine\n%s\n", rows[i]);
 		struct ignore *ig;
 
-		check(ignore_parse("f", str_of(text), &ig, &e) < 0 && e.kind == ERR_USAGE, "%s", rows[i]);
+		check(ignore_parse("f", str_of(text), &ig, &e) < 0 && e.kind == ERR_USAGE, "%s",
+		      rows[i]);
 		check(strncmp(e.msg, "f:2: ", 5) == 0, "%s", e.msg);
 	}
 }
@@ -76,8 +78,10 @@ static void test_ignore_file(void **state)
 	assert_int_equal(ignore_count(ig), 6);
 	check(ignore_match(ig, "# no comment"), "indented");
 	check(!ignore_match(ig, "# comment"), "comment");
-	check(ignore_match(ig, "a.log") && !ignore_match(ig, "keep.log") && ignore_match(ig, "last"), "last wins");
-	check(ignore_match(ig, "sub/x") && !ignore_match(ig, "sub/in/a.txt") && ignore_match(ig, "sub/in/a.c"), "again");
+	check(ignore_match(ig, "a.log") && !ignore_match(ig, "keep.log") &&
+	      ignore_match(ig, "last"), "last wins");
+	check(ignore_match(ig, "sub/x") && !ignore_match(ig, "sub/in/a.txt") &&
+	      ignore_match(ig, "sub/in/a.c"), "again");
 	check(ignore_may_reinclude(ig, "sub") && ignore_may_reinclude(ig, "sub/in"), "walk on");
 	check(!ignore_may_reinclude(ig, "sub/out") && !ignore_may_reinclude(ig, "subx"), "skip");
 	check(ignore_has_negation(ig) && !ignore_has_negation(NULL), "negation");
@@ -105,7 +109,8 @@ static void test_ignore_reinclude(void **state)
 	for (size_t i = 0; i < countof(rows); i++) {
 		struct ignore *ig = make(rows[i].text);
 
-		check(ignore_may_reinclude(ig, rows[i].dir) == rows[i].want, "%s: %s", rows[i].text, rows[i].dir);
+		check(ignore_may_reinclude(ig, rows[i].dir) == rows[i].want, "%s: %s", rows[i].text,
+		      rows[i].dir);
 		ignore_free(ig);
 	}
 }
@@ -127,8 +132,10 @@ static void test_ignore_walk(void **state)
 		for (size_t k = 0; k < countof(paths); k++) {
 			bool want = ignore_match(ig, paths[k]);
 
-			check(ignore_match_in(ig, k ? above : NULL, paths[k], NULL) == want, "%s: %s", lists[i], paths[k]);
-			check(ignore_match_in(ig, k ? above : NULL, paths[k], here) == want, "%s: %s", lists[i], paths[k]);
+			check(ignore_match_in(ig, k ? above : NULL, paths[k], NULL) == want,
+			      "%s: %s", lists[i], paths[k]);
+			check(ignore_match_in(ig, k ? above : NULL, paths[k], here) == want,
+			      "%s: %s", lists[i], paths[k]);
 			above[0] = here[0];
 		}
 		ignore_free(ig);
@@ -146,7 +153,8 @@ static void test_ignore_new(void **state)
 	strv_add(&l, "test/a/b*/c/**/e");
 	assert_int_equal(ignore_new(&l, &ig, &e), 0);
 	check(ignore_match(ig, "#x"), "no comments in a flag");
-	check(ignore_may_match_below(ig, "test/a/b1") && ignore_may_match_below(ig, "test/a/b1/c/d"), "below");
+	check(ignore_may_match_below(ig, "test/a/b1") && ignore_may_match_below(ig,
+										"test/a/b1/c/d"), "below");
 	check(ignore_may_match_below(ig, "#x") && !ignore_may_match_below(ig, "test/b"), "itself");
 	ignore_free(ig);
 	strv_add(&l, "!");

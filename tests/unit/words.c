@@ -207,7 +207,8 @@ static void test_word_nearest(void **state)
 	for (size_t i = 0; i < countof(rows); i++) {
 		const char *got = word_nearest(str_of(rows[i].in), names);
 
-		check(got == rows[i].out || (got && rows[i].out && strcmp(got, rows[i].out) == 0), "%s: %s",
+		check(got == rows[i].out || (got && rows[i].out && strcmp(got, rows[i].out) == 0),
+		      "%s: %s",
 		      rows[i].in, got ? got : "nothing");
 	}
 }
