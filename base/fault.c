@@ -9,7 +9,8 @@
 
 #include "base/str.h"
 
-/* The only mutable state outside cli/main.c (tests/lint allows it by name): tests set it, by the environment. */
+/* The only mutable state outside cli/main.c (tests/lint allows it by name): tests set it, by the
+ * environment. */
 atomic_int fault_state;
 static atomic_long fault_left;
 

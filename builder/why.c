@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Explaining misses: each step is laid beside its nearest counterpart in an earlier build of the same context and
- * Dockerfile, and the first named input that differs is the reason. The counterpart is the step
- * at the same place (slot) with the same instruction, else the nearest one of the stage with that
- * instruction (lines were added or removed above), else the one at the same place.
+ * Explaining misses: each step is laid beside its nearest counterpart in an earlier build of the
+ * same context and Dockerfile, and the first named input that differs is the reason. The
+ * counterpart is the step at the same place (slot) with the same instruction, else the nearest one
+ * of the stage with that instruction (lines were added or removed above), else the one at the same
+ * place.
  */
 #include "builder/why.h"
 
@@ -50,8 +51,9 @@ static unsigned distance(const struct build_step_row *a, const struct build_step
 	return a->index > b->index ? a->index - b->index : b->index - a->index;
 }
 
-static const struct build_step_row *nearest_same(const struct build_step_row *row, const struct build_step_row *v,
-						 size_t n, size_t stride)
+static const struct build_step_row *nearest_same(const struct build_step_row *row,
+						 const struct build_step_row *v, size_t n,
+						 size_t stride)
 {
 	const struct build_step_row *best = NULL;
 
@@ -65,7 +67,8 @@ static const struct build_step_row *nearest_same(const struct build_step_row *ro
 	return best;
 }
 
-static const struct build_step_row *at_slot(const struct build_step_row *row, const struct build_steps *l)
+static const struct build_step_row *at_slot(const struct build_step_row *row,
+					    const struct build_steps *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (strcmp(l->v[i].slot, row->slot) == 0)
@@ -73,7 +76,8 @@ static const struct build_step_row *at_slot(const struct build_step_row *row, co
 	return NULL;
 }
 
-static const struct build_step_row *counterpart(const struct loading *ld, const struct build_step_row *row,
+static const struct build_step_row *counterpart(const struct loading *ld,
+						const struct build_step_row *row,
 						const struct build_steps *before)
 {
 	const struct build_step_row *r = at_slot(row, before);
@@ -88,7 +92,8 @@ static const struct build_step_row *counterpart(const struct loading *ld, const 
 	return r;
 }
 
-static int earlier_load(struct loading *ld, struct build_row *row, const struct earlier **ret, struct err *e)
+static int earlier_load(struct loading *ld, struct build_row *row, const struct earlier **ret,
+			struct err *e)
 {
 	struct earlier *x;
 
@@ -106,7 +111,8 @@ static int earlier_load(struct loading *ld, struct build_row *row, const struct 
 }
 
 /* *ret: the step's counterpart, or NULL. */
-static int find_counterpart(struct loading *ld, struct why_step *st, const struct build_step_row **ret, struct err *e)
+static int find_counterpart(struct loading *ld, struct why_step *st,
+			    const struct build_step_row **ret, struct err *e)
 {
 	struct build_row row = { 0 };
 	const struct earlier *x;
@@ -151,11 +157,12 @@ static const char *value_of(const struct key_inputs *where, const struct key_inp
 
 static bool tree_value(const char *value, struct digest *ret)
 {
-	return value && str_starts(str_of(value), "tree sha256:") && digest_from_hex(str_of(value + 12), ret);
+	return value && str_starts(str_of(value), "tree sha256:") &&
+	       digest_from_hex(str_of(value + 12), ret);
 }
 
-static int differs(struct store *s, struct why_step *st, const char *name, const char *before, const char *after,
-		   struct err *e)
+static int differs(struct store *s, struct why_step *st, const char *name, const char *before,
+		   const char *after, struct err *e)
 {
 	auto_buf struct buf detail = { 0 };
 	struct digest was, is;
@@ -174,7 +181,8 @@ static int differs(struct store *s, struct why_step *st, const char *name, const
 }
 
 /* Find the first input of st that was not so in `before`, or that is no more. */
-static int first_difference(struct store *s, struct why_step *st, const struct key_inputs *before, struct err *e)
+static int first_difference(struct store *s, struct why_step *st, const struct key_inputs *before,
+			    struct err *e)
 {
 	for (size_t i = 0; i < st->inputs.n; i++) {
 		const char *was = value_of(before, &st->inputs, i);
@@ -210,7 +218,8 @@ static int explain(struct loading *ld, struct why_step *st, struct err *e)
 	int r;
 
 	st->cause = WHY_FIRST;
-	if (keys_inputs(ld->store, &st->row.key, &st->inputs, e) < 0 || find_counterpart(ld, st, &before, e) < 0)
+	if (keys_inputs(ld->store, &st->row.key, &st->inputs, e) < 0 ||
+	    find_counterpart(ld, st, &before, e) < 0)
 		return -1;
 	if (!before)
 		return 0;
@@ -236,7 +245,8 @@ int why_load(struct store *s, const char *build, struct why *ret, struct err *e)
 	int r = build_find(s, build, &w.build, e);
 
 	if (r == 0)
-		r = build ? err_set(e, ERR_NOT_FOUND, "no build has an ID that starts with \"%s\"", build)
+		r = build ? err_set(e, ERR_NOT_FOUND, "no build has an ID that starts with \"%s\"",
+				    build)
 			  : err_set(e, ERR_NOT_FOUND, "nothing was built in this store yet");
 	else if (r > 0)
 		r = build_steps(s, w.build.id, &steps, e);
@@ -332,9 +342,11 @@ static void step_text(const struct why *w, const struct why_step *st, struct buf
 	const struct why_step *cause = step_by_index(w, st->cause_step);
 
 	if (cause)
-		buf_printf(ret, "it builds on step %u, which changed: %s", cause->row.index, cause->row.name);
+		buf_printf(ret, "it builds on step %u, which changed: %s", cause->row.index,
+			   cause->row.name);
 	else
-		buf_puts(ret, st->moved ? "a step above it was added or removed" : "a stage that it reads changed");
+		buf_puts(ret, st->moved ? "a step above it was added or removed"
+					: "a stage that it reads changed");
 }
 
 void why_text(const struct why *w, const struct why_step *st, struct buf *ret)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why was a step executed? A build's steps, what their keys were made of, and what differed before. */
+/* Why was a step executed? A build's steps, what made their keys, and what differed before. */
 #ifndef BUILDER_WHY_H
 #define BUILDER_WHY_H
 
@@ -27,7 +27,8 @@ struct why_step {
 	bool moved;			/* it stood at another place of its stage there */
 	enum why_cause cause;
 	/* WHY_INPUT: "env PATH", "file src", "base", "instruction"; before, after: its values, NULL: it was
-	 * not there, it is not there any more; detail: what differs between two file trees, or NULL. */
+	 * not there, it is not there any more; detail: what differs between two file trees, or
+	 * NULL. */
 	char *name, *before, *after, *detail;
 	unsigned cause_step;		/* WHY_STEP: its number; 0: none above differs, so one was added or removed (if
 					 * moved), or another stage's did */

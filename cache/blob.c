@@ -68,7 +68,8 @@ int blob_begin(struct store *s, uint64_t limit, struct blob_in **ret, struct err
 int blob_write(struct blob_in *b, const void *p, size_t n, struct err *e)
 {
 	if (n > b->limit - b->size)
-		return err_set(e, ERR_LIMIT, "blob larger than %llu bytes", (unsigned long long)b->limit);
+		return err_set(e, ERR_LIMIT, "blob larger than %llu bytes",
+			       (unsigned long long)b->limit);
 	if (fs_write_all(b->fd, p, n, e) < 0)
 		return err_wrap(e, "store a blob");
 	hasher_update(&b->h, p, n);
@@ -94,15 +95,18 @@ static int blob_path(const struct digest *d, char hex[static DIGEST_TEXT_MAX], s
 	return 0;
 }
 
-/* Is it stored with that size? (Another size: damaged, to be replaced.) The caller has pinned it. */
+/* Is it stored with that size? (Another size: damaged, to be replaced.) The caller has pinned
+ * it. */
 static bool blob_stored(int dir, const char *hex, uint64_t size)
 {
 	struct stat st;
 
-	return fstatat(dir, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
+	return fstatat(dir, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_size == size;
 }
 
-/* Invariant 1: the name comes after check and sync, and the caller's rows after the name is durable. */
+/* Invariant 1: the name comes after check and sync, and the caller's rows after the name is
+ * durable. */
 static int blob_name(struct blob_in *b, int dir, const char *hex, struct err *e)
 {
 	fault_point("blob.written");
@@ -128,7 +132,8 @@ static int commit(struct blob_in *b, const struct digest *want, struct digest *r
 	if (dir < 0 || blob_path(&d, hex, e) < 0)
 		return -1;
 	if (want && !digest_eq(want, &d))
-		return err_set(e, ERR_CORRUPT, "blob has digest sha256:%s, not %s", hex, digest_text(want, expected));
+		return err_set(e, ERR_CORRUPT, "blob has digest sha256:%s, not %s", hex,
+			       digest_text(want, expected));
 	if (store_pin(b->store, &d, e) < 0)
 		return -1;
 	if (!blob_stored(dir, hex, b->size) && blob_name(b, dir, hex, e) < 0)
@@ -138,7 +143,8 @@ static int commit(struct blob_in *b, const struct digest *want, struct digest *r
 	return 0;
 }
 
-int blob_commit(struct blob_in *b, const struct digest *want, struct digest *ret, uint64_t *size, struct err *e)
+int blob_commit(struct blob_in *b, const struct digest *want, struct digest *ret, uint64_t *size,
+		struct err *e)
 {
 	int r = commit(b, want, ret, e);
 
@@ -208,8 +214,9 @@ int blob_read(struct store *s, const struct digest *d, size_t max, struct buf *r
 		return err_wrap(e, "blob sha256:%s", digest_hex(d, hex));
 	have = digest_of(b.p, b.n);
 	if (!digest_eq(&have, d)) {
-		err_set(e, ERR_CORRUPT, "blob sha256:%s is damaged in the store", digest_hex(d, hex));
-		return err_hint(e, "remove the image that has it (tare rmi), then tare gc, and build or load it again");
+		err_set(e, ERR_CORRUPT, "blob sha256:%s is damaged in the store",
+			digest_hex(d, hex));
+		return err_hint(e, "remove its image (tare rmi), then tare gc, and build or load it again");
 	}
 	buf_done(ret);
 	*ret = b;

@@ -92,7 +92,9 @@ int build_log(struct build_record *b, unsigned index, int *ret, struct err *e)
 		return -1;
 	snprintf(name, sizeof(name), "%u.log", index);
 	*ret = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return *ret < 0 ? err_sys(e, "make the log %s/builds/%s/%s", store_path(b->store), b->id, name) : 0;
+	return *ret < 0 ? err_sys(e, "make the log %s/builds/%s/%s", store_path(b->store), b->id,
+				  name)
+			: 0;
 }
 
 /* --- steps --- */
@@ -104,7 +106,8 @@ void build_step(struct build_record *b, const struct build_step *st)
 	struct build_step c = *st;
 
 	for (size_t i = 0; i < st->ninputs; i++)
-		in[i] = (struct key_input){ copy(b, st->inputs[i].name), copy(b, st->inputs[i].value) };
+		in[i] = (struct key_input){ copy(b, st->inputs[i].name),
+					    copy(b, st->inputs[i].value) };
 	c.name = copy(b, st->name);
 	c.slot = copy(b, st->slot);
 	c.note = copy(b, st->note);
@@ -115,15 +118,19 @@ void build_step(struct build_record *b, const struct build_step *st)
 
 /* --- the end --- */
 
-static int write_step(struct build_record *b, const struct build_step *st, int64_t now, struct err *e)
+static int write_step(struct build_record *b, const struct build_step *st, int64_t now,
+		      struct err *e)
 {
 	struct db *db = store_db(b->store);
 	const struct digest *diff_id = st->has_layer ? &st->diff_id : NULL;
 
-	if (db_run(db, "INSERT OR REPLACE INTO build_steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	if (db_run(db,
+		   "INSERT OR REPLACE INTO build_steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		   BIND(db_text(b->id), db_int(st->index), db_text(st->name), db_text(st->slot),
-			db_int(st->line), db_int(st->line_end), db_int(st->state), db_text(st->note),
-			db_digest(&st->key), db_digest(diff_id), db_real(st->seconds)), e) < 0)
+			db_int(st->line), db_int(st->line_end), db_int(st->state),
+			db_text(st->note), db_digest(&st->key), db_digest(diff_id),
+			db_real(st->seconds)),
+		   e) < 0)
 		return -1;
 	if (st->ninputs && keys_put_inputs(b->store, &st->key, st->inputs, st->ninputs, e) < 0)
 		return -1;
@@ -139,7 +146,7 @@ static int prune_rows(struct build_record *b, struct strv *old, struct err *e)
 	int r;
 
 	if (db_query(db, "SELECT id FROM builds WHERE context = ? ORDER BY started DESC LIMIT -1 OFFSET ?",
-		     BIND(db_text(b->context), db_int(BUILDS_KEPT)), &st, e) < 0)
+		    BIND(db_text(b->context), db_int(BUILDS_KEPT)), &st, e) < 0)
 		return -1;
 	while ((r = db_row(&st, e)) > 0)
 		strv_add(old, stmt_text(&st, 0));
@@ -147,7 +154,8 @@ static int prune_rows(struct build_record *b, struct strv *old, struct err *e)
 		return -1;
 	for (size_t i = 0; i < old->n; i++)
 		if (db_run(db, "DELETE FROM builds WHERE id = ?", BIND(db_text(old->v[i])), e) < 0 ||
-		    db_run(db, "DELETE FROM build_steps WHERE build = ?", BIND(db_text(old->v[i])), e) < 0)
+		    db_run(db, "DELETE FROM build_steps WHERE build = ?", BIND(db_text(old->v[i])),
+			   e) < 0)
 			return -1;
 	return 0;
 }
@@ -162,8 +170,10 @@ static int write_record(struct build_record *b, const char *status, const struct
 
 	if (db_begin_lazy(db, &tx, e) < 0 ||
 	    db_run(db, "INSERT INTO builds VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		   BIND(db_text(b->id), db_text(b->context), db_text(b->dockerfile), db_text(b->target),
-			db_int(b->started), db_int(now), db_text(status), db_digest(manifest)), e) < 0)
+		   BIND(db_text(b->id), db_text(b->context), db_text(b->dockerfile),
+			db_text(b->target), db_int(b->started), db_int(now), db_text(status),
+			db_digest(manifest)),
+		   e) < 0)
 		return -1;
 	for (size_t i = 0; i < b->nsteps; i++)
 		if (write_step(b, &b->steps[i], now, e) < 0)
@@ -193,7 +203,8 @@ static void record_free(struct build_record *b)
 	free(b);
 }
 
-int build_end(struct build_record *b, const char *status, const struct digest *manifest, struct err *e)
+int build_end(struct build_record *b, const char *status, const struct digest *manifest,
+	      struct err *e)
 {
 	auto_strv struct strv old = { 0 };
 	int r = write_record(b, status, manifest, &old, e);
@@ -238,8 +249,12 @@ static int row_query(struct store *s, const char *sql, struct db_args args, stru
 		return r;
 	build_row_done(ret);
 	*ret = (struct build_row){
-		.id = dup_col(&st, 0), .context = dup_col(&st, 1), .dockerfile = dup_col(&st, 2),
-		.target = dup_col(&st, 3), .started_ns = stmt_int(&st, 4), .ended_ns = stmt_int(&st, 5),
+		.id = dup_col(&st, 0),
+		.context = dup_col(&st, 1),
+		.dockerfile = dup_col(&st, 2),
+		.target = dup_col(&st, 3),
+		.started_ns = stmt_int(&st, 4),
+		.ended_ns = stmt_int(&st, 5),
 		.status = dup_col(&st, 6),
 	};
 	r = db_row(&st, e);
@@ -258,21 +273,23 @@ int build_find(struct store *s, const char *id, struct build_row *ret, struct er
 	auto_free char *end = NULL;
 
 	if (!id)
-		return row_query(s, "SELECT " COLUMNS " FROM builds ORDER BY started DESC LIMIT 1", BIND_NONE,
-				 ret, e);
+		return row_query(s, "SELECT " COLUMNS " FROM builds ORDER BY started DESC LIMIT 1",
+				 BIND_NONE, ret, e);
 	end = xasprintf("%sg", id);	/* beyond every hex digit */
 	return row_query(s, "SELECT " COLUMNS " FROM builds WHERE id BETWEEN ? AND ? LIMIT 2",
 			 BIND(db_text(id), db_text(end)), ret, e);
 }
 
-int build_earlier(struct store *s, const struct build_row *b, const char *slot, struct build_row *ret,
-		  struct err *e)
+int build_earlier(struct store *s, const struct build_row *b, const char *slot,
+		  struct build_row *ret, struct err *e)
 {
-	return row_query(s, "SELECT " COLUMNS " FROM builds b JOIN build_steps st ON st.build = b.id "
+	return row_query(s,
+			 "SELECT " COLUMNS " FROM builds b JOIN build_steps st ON st.build = b.id "
 			 "WHERE context = ? AND started < ? AND id <> ? AND slot = ? "
 			 "ORDER BY state > ?, started DESC LIMIT 1",
-			 BIND(db_text(b->context), db_int(b->started_ns), db_text(b->id), db_text(slot),
-			      db_int(BUILD_MISS)), ret, e);
+			 BIND(db_text(b->context), db_int(b->started_ns), db_text(b->id),
+			      db_text(slot), db_int(BUILD_MISS)),
+			 ret, e);
 }
 
 int build_steps(struct store *s, const char *id, struct build_steps *ret, struct err *e)
@@ -280,18 +297,26 @@ int build_steps(struct store *s, const char *id, struct build_steps *ret, struct
 	auto_stmt struct stmt st = { 0 };
 	int r;
 
-	if (db_query(store_db(s), "SELECT idx, name, slot, line, line_end, state, note, key, diff_id, seconds "
-		     "FROM build_steps WHERE build = ? ORDER BY idx", BIND(db_text(id)), &st, e) < 0)
+	if (db_query(store_db(s),
+		     "SELECT idx, name, slot, line, line_end, state, note, key, diff_id, seconds "
+		     "FROM build_steps WHERE build = ? ORDER BY idx",
+		     BIND(db_text(id)), &st, e) < 0)
 		return -1;
 	while ((r = db_row(&st, e)) > 0) {
 		struct build_step_row row = {
-			.index = (unsigned)stmt_int(&st, 0), .line = (unsigned)stmt_int(&st, 3),
-			.line_end = (unsigned)stmt_int(&st, 4), .state = (enum build_state)stmt_int(&st, 5),
-			.has_layer = !stmt_null(&st, 8), .seconds = stmt_real(&st, 9),
+			.index = (unsigned)stmt_int(&st, 0),
+			.line = (unsigned)stmt_int(&st, 3),
+			.line_end = (unsigned)stmt_int(&st, 4),
+			.state = (enum build_state)stmt_int(&st, 5),
+			.has_layer = !stmt_null(&st, 8),
+			.seconds = stmt_real(&st, 9),
 		};
 
-		if (!stmt_digest(&st, 7, &row.key) || (row.has_layer && !stmt_digest(&st, 8, &row.diff_id)))
-			return err_set(e, ERR_CORRUPT, "the record of build %s holds something that is no digest", id);
+		if (!stmt_digest(&st, 7, &row.key) ||
+		    (row.has_layer && !stmt_digest(&st, 8, &row.diff_id)))
+			return err_set(e, ERR_CORRUPT,
+				       "the record of build %s holds something that is no digest",
+				       id);
 		row.name = dup_col(&st, 1);
 		row.slot = dup_col(&st, 2);
 		row.note = dup_col(&st, 6);

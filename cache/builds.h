@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Records of builds: which steps, cached or executed, by which keys; and their logs,
- * builds/<id>/<step>.log. A record is kept in memory while the build runs and written by build_end() in one
- * transaction; logs are written as they come. The last BUILDS_KEPT builds of each context are kept.
+ * builds/<id>/<step>.log. A record is kept in memory while the build runs and written by
+ * build_end() in one transaction; logs are written as they come. The last BUILDS_KEPT builds of
+ * each context are kept.
  */
 #ifndef CACHE_BUILDS_H
 #define CACHE_BUILDS_H
@@ -37,9 +38,10 @@ struct build_step {
 	size_t ninputs;
 };
 
-/* Nothing is written yet. context and dockerfile: absolute paths ("-" for standard input); target may be NULL. */
-NODISCARD int build_begin(struct store *s, const char *context, const char *dockerfile, const char *target,
-			  struct build_record **ret, struct err *e);
+/* Nothing is written yet. context and dockerfile: absolute paths ("-" for standard input); target
+ * may be NULL. */
+NODISCARD int build_begin(struct store *s, const char *context, const char *dockerfile,
+			  const char *target, struct build_record **ret, struct err *e);
 const char *build_id(const struct build_record *b);	/* 16 hex digits */
 /* builds/<id>/, made (and locked against gc) by the first call; the record's. Thread-safe. */
 NODISCARD int build_dir(struct build_record *b, int *ret, struct err *e);
@@ -49,7 +51,8 @@ NODISCARD int build_log(struct build_record *b, unsigned index, int *ret, struct
 void build_step(struct build_record *b, const struct build_step *st);
 /* Write the record, prune old ones, free b (whatever happens). status: "ok", "failed", "cancelled";
  * manifest: of the image made, or NULL. */
-NODISCARD int build_end(struct build_record *b, const char *status, const struct digest *manifest, struct err *e);
+NODISCARD int build_end(struct build_record *b, const char *status, const struct digest *manifest,
+			struct err *e);
 void build_drop(struct build_record *b);	/* free without writing; the logs go, too */
 
 struct build_row {			/* { 0 } is a valid empty one; strings owned */
@@ -72,8 +75,8 @@ struct build_steps {			/* { 0 } is a valid empty one */
 NODISCARD int build_find(struct store *s, const char *id, struct build_row *ret, struct err *e);
 /* The last build of b's context before it that has a step at slot: preferably one where the step was cached or
  * ended well. 1 found, 0 not, -1. */
-NODISCARD int build_earlier(struct store *s, const struct build_row *b, const char *slot, struct build_row *ret,
-			    struct err *e);
+NODISCARD int build_earlier(struct store *s, const struct build_row *b, const char *slot,
+			    struct build_row *ret, struct err *e);
 NODISCARD int build_steps(struct store *s, const char *id, struct build_steps *ret, struct err *e);
 void build_row_done(struct build_row *r);
 void build_steps_done(struct build_steps *l);

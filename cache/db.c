@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One SQLite connection behind a recursive mutex: cached statements, bound lists, nested transactions. */
+/* One SQLite connection behind a mutex: cached statements, bound lists, nested transactions. */
 #include "cache/db.h"
 
 #include <errno.h>
@@ -42,19 +42,21 @@ static int db_error(struct db *db, int rc, const char *what, struct err *e)
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		err_set(e, ERR_CORRUPT, "the store's database %s is damaged: %s", db->path, text);
-		return err_hint(e, "restore tare.db from a backup, or move the store's directory away and build again");
+		return err_hint(e, "restore tare.db from a backup, or move the store away and build again");
 	case SQLITE_FULL:
 		sys = ENOSPC;
 		break;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		err_set(e, ERR_CONFLICT, "%s: another process keeps the store's database %s locked", what, db->path);
+		err_set(e, ERR_CONFLICT, "%s: another process keeps the store's database %s locked",
+			what, db->path);
 		return err_hint(e, "wait for the other tare command, or end it");
 	case SQLITE_CONSTRAINT:
 		return err_set(e, ERR_CONFLICT, "%s: %s", what, text);
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
-		err_set(e, ERR_DENIED, "%s: the store's database %s is not writable", what, db->path);
+		err_set(e, ERR_DENIED, "%s: the store's database %s is not writable", what,
+			db->path);
 		return err_hint(e, "check the owner and the mount of the store's directory");
 	case SQLITE_CANTOPEN:
 	case SQLITE_IOERR:
@@ -80,7 +82,8 @@ static int db_setup(struct db *db, struct err *e)
 	sqlite3_extended_result_codes(db->c, 1);
 	sqlite3_busy_timeout(db->c, DB_BUSY_MS);
 	sqlite3_wal_autocheckpoint(db->c, DB_CHECKPOINT_PAGES);
-	/* The last process to leave would copy the WAL back and sync: every short command would pay for that. */
+	/* The last process to leave would copy the WAL back and sync: every short command would pay
+	 * for that. */
 	sqlite3_db_config(db->c, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_file_control(db->c, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
 	return db_script(db, "PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=1048576", e);
@@ -89,7 +92,8 @@ static int db_setup(struct db *db, struct err *e)
 int db_open(const char *path, bool create, struct db **ret, struct err *e)
 {
 	struct db *db = xcalloc(1, sizeof(*db));
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | (create ? SQLITE_OPEN_CREATE : 0);
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
+		    (create ? SQLITE_OPEN_CREATE : 0);
 	pthread_mutexattr_t attr;
 	int rc;
 
@@ -124,7 +128,8 @@ void db_close(struct db *db)
 
 /* --- statements --- */
 
-static int slot_prepare(struct db *db, const char *sql, unsigned flags, sqlite3_stmt **ret, struct err *e)
+static int slot_prepare(struct db *db, const char *sql, unsigned flags, sqlite3_stmt **ret,
+			struct err *e)
 {
 	int rc = sqlite3_prepare_v3(db->c, sql, -1, flags, ret, NULL);
 
@@ -169,7 +174,8 @@ static int bind_one(sqlite3_stmt *s, int i, const struct db_val *v)
 	case DB_TEXT:
 		return sqlite3_bind_text64(s, i, v->p, v->n, SQLITE_STATIC, SQLITE_UTF8);
 	case DB_BLOB:
-		return v->n ? sqlite3_bind_blob64(s, i, v->p, v->n, SQLITE_STATIC) : sqlite3_bind_zeroblob(s, i, 0);
+		return v->n ? sqlite3_bind_blob64(s, i, v->p, v->n, SQLITE_STATIC)
+			    : sqlite3_bind_zeroblob(s, i, 0);
 	case DB_NULL:
 		break;
 	}
@@ -264,7 +270,8 @@ bool stmt_digest(const struct stmt *st, int col, struct digest *ret)
 	return true;
 }
 
-int db_run_count(struct db *db, const char *sql, struct db_args args, int64_t *changed, struct err *e)
+int db_run_count(struct db *db, const char *sql, struct db_args args, int64_t *changed,
+		 struct err *e)
 {
 	auto_stmt struct stmt st = { 0 };
 
@@ -329,7 +336,8 @@ static int set_lazy(struct db *db, bool lazy, struct err *e)
 static int tx_begin(struct db *db, bool lazy, struct tx *ret, struct err *e)
 {
 	pthread_mutex_lock(&db->lock);
-	if (db->depth == 0 && (set_lazy(db, lazy, e) < 0 || db_run(db, "BEGIN IMMEDIATE", BIND_NONE, e) < 0)) {
+	if (db->depth == 0 &&
+	    (set_lazy(db, lazy, e) < 0 || db_run(db, "BEGIN IMMEDIATE", BIND_NONE, e) < 0)) {
 		pthread_mutex_unlock(&db->lock);
 		return -1;
 	}
@@ -355,7 +363,8 @@ static void tx_leave(struct db *db)
 
 	if (--db->depth == 0) {
 		/* After some failures (disk full) SQLite has rolled back on its own. */
-		if (!sqlite3_get_autocommit(db->c) && db_run(db, "ROLLBACK", BIND_NONE, &ignored) < 0)
+		if (!sqlite3_get_autocommit(db->c) &&
+		    db_run(db, "ROLLBACK", BIND_NONE, &ignored) < 0)
 			err_clear(&ignored);
 		db->doomed = false;
 	}
@@ -371,7 +380,7 @@ int db_commit(struct tx *tx, struct err *e)
 	if (db->depth == 1) {
 		fault_point("db.before_commit");
 		if (db->doomed || sqlite3_get_autocommit(db->c))
-			r = err_set(e, ERR_CONFLICT, "a part of the transaction failed, so nothing of it was stored");
+			r = err_set(e, ERR_CONFLICT, "a part of the transaction failed: nothing is stored");
 		else
 			r = db_run(db, "COMMIT", BIND_NONE, e);
 		fault_point("db.after_commit");

@@ -15,9 +15,9 @@
  * Transactions: db_begin() ... db_commit(), with auto_tx rolling back whatever was not committed.
  * The thread that began one holds the connection until its end: keep them short, and never wait for
  * another thread or process inside. They nest: an inner db_begin() of the same thread joins the
- * outer transaction, its db_commit() only ends the joining, and an inner rollback dooms the whole (the
- * outer db_commit() then fails with ERR_CONFLICT and nothing is written). So a function that needs a
- * transaction just begins one, and its caller may put several such calls into one.
+ * outer transaction, its db_commit() only ends the joining, and an inner rollback dooms the whole
+ * (the outer db_commit() then fails with ERR_CONFLICT and nothing is written). So a function that
+ * needs a transaction just begins one, and its caller may put several such calls into one.
  *
  * Errors of all functions: ERR_CORRUPT (damaged database), ERR_SYS (sys ENOSPC: disk full),
  * ERR_CONFLICT (another process held the lock for a minute, or a constraint), ERR_DENIED.
@@ -82,7 +82,8 @@ struct stmt {			/* { 0 } is a valid idle one; holds the connection while in use 
 
 /* sql must be static text: it is the key of the cache. A statement in use may not be asked for row
  * data that outlives the next db_row(). */
-NODISCARD int db_query(struct db *db, const char *sql, struct db_args args, struct stmt *ret, struct err *e);
+NODISCARD int db_query(struct db *db, const char *sql, struct db_args args, struct stmt *ret,
+		       struct err *e);
 NODISCARD int db_row(struct stmt *st, struct err *e);	/* 1: a row, 0: the end, -1 */
 void stmt_done(struct stmt *st);			/* may be repeated */
 #define auto_stmt __attribute__((cleanup(stmt_done)))
@@ -97,9 +98,11 @@ bool stmt_digest(const struct stmt *st, int col, struct digest *ret);	/* false: 
 /* Run a statement that gives no rows. */
 NODISCARD int db_run(struct db *db, const char *sql, struct db_args args, struct err *e);
 /* The same; *changed is how many rows were inserted, changed or deleted. */
-NODISCARD int db_run_count(struct db *db, const char *sql, struct db_args args, int64_t *changed, struct err *e);
+NODISCARD int db_run_count(struct db *db, const char *sql, struct db_args args, int64_t *changed,
+			   struct err *e);
 /* The first column of the first row as a number: 1 found, 0 no row, -1. */
-NODISCARD int db_get_int(struct db *db, const char *sql, struct db_args args, int64_t *ret, struct err *e);
+NODISCARD int db_get_int(struct db *db, const char *sql, struct db_args args, int64_t *ret,
+			 struct err *e);
 
 struct tx {			/* { 0 } is a valid idle one */
 	struct db *db;

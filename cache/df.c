@@ -152,8 +152,8 @@ static int count_images(struct counting *c, struct err *e)
 /* --- the rest --- */
 
 /* Entries of a directory whose makers lock them: alive or garbage. */
-static int count_locked(struct counting *c, enum store_dir which, const char *name, struct df_kind *alive,
-			struct err *e)
+static int count_locked(struct counting *c, enum store_dir which, const char *name,
+			struct df_kind *alive, struct err *e)
 {
 	int dir = store_dir(c->store, which, e), r;
 	auto_fd int lock = -1;
@@ -169,7 +169,8 @@ static int count_locked(struct counting *c, enum store_dir which, const char *na
 	return r < 0 ? -1 : 0;
 }
 
-static int count_plain(struct counting *c, int dir, const char *name, struct df_kind *k, uint64_t n, struct err *e)
+static int count_plain(struct counting *c, int dir, const char *name, struct df_kind *k, uint64_t n,
+		       struct err *e)
 {
 	uint64_t bytes = 0;
 
@@ -194,7 +195,8 @@ static int count_entry(struct counting *c, enum store_dir which, const char *nam
 		row = scan_build(c->store, name, e);
 		if (row < 0)
 			return -1;
-		return row ? count_plain(c, dir, name, &d->logs, 1, e) : count_locked(c, which, name, &d->logs, e);
+		return row ? count_plain(c, dir, name, &d->logs, 1, e)
+			   : count_locked(c, which, name, &d->logs, e);
 	case STORE_VOLUMES:
 		return count_plain(c, dir, name, &d->volumes, 1, e);
 	default:
@@ -218,8 +220,8 @@ static int count_dir(struct counting *c, enum store_dir which, struct err *e)
 static int count_frame(struct counting *c, struct err *e)
 {
 	static const char *const files[] = { "tare.db", "tare.db-wal", "tare.db-shm", "lock" };
-	static const char *const dirs[] = { ".", "blobs", "blobs/sha256", "layers", "work", "builds", "containers",
-					    "volumes" };
+	static const char *const dirs[] = { ".",    "blobs",  "blobs/sha256", "layers",
+					    "work", "builds", "containers",   "volumes" };
 	struct df *d = c->df;
 	int root = store_dirfd(c->store);
 
@@ -237,11 +239,14 @@ static int count_frame(struct counting *c, struct err *e)
 
 static int count_all(struct counting *c, struct err *e)
 {
-	static const enum store_dir rest[] = { STORE_WORK, STORE_BUILDS, STORE_CONTAINERS, STORE_VOLUMES };
+	static const enum store_dir rest[] = { STORE_WORK, STORE_BUILDS, STORE_CONTAINERS,
+					       STORE_VOLUMES };
 
-	if (pin_open(c->store, PIN_KEEP, &c->pins, e) < 0 || scan_layers(c->store, &c->layers, e) < 0 ||
-	    scan_containers(c->store, &c->layers, e) < 0 || scan_blobs(c->store, &c->blobs, e) < 0 ||
-	    count_layers(c, e) < 0 || count_blobs(c, e) < 0 || count_images(c, e) < 0)
+	if (pin_open(c->store, PIN_KEEP, &c->pins, e) < 0 ||
+	    scan_layers(c->store, &c->layers, e) < 0 ||
+	    scan_containers(c->store, &c->layers, e) < 0 ||
+	    scan_blobs(c->store, &c->blobs, e) < 0 || count_layers(c, e) < 0 ||
+	    count_blobs(c, e) < 0 || count_images(c, e) < 0)
 		return -1;
 	for (size_t i = 0; i < countof(rest); i++)
 		if (count_dir(c, rest[i], e) < 0)

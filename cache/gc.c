@@ -13,20 +13,21 @@
  *   end of process: pin goes               move files into work/<gc's lease>/, unclaim(D)
  *                                          remove them there
  *
- * 1. Nothing with a row, a pin or a container's word is removed. A user pins first and looks afterwards: had gc
- *    claimed D before the pin, the pin waited until D was gone and the look-up misses; if the pin
- *    was first, gc's claim fails.
- * 2. Whoever refers to D (key, image, container) has pinned it until the reference is written. So D's claim
- *    succeeds only when the reference is already there to be seen: containers are read after the claims, rows
- *    in the same transaction.
- * 3. Row gone before file (invariant 2 of the store). Killed in between, files without a row stay; they are
- *    candidates of the next gc like the files of a publisher killed before its row.
- * 4. layers/<hex> is whole or absent: it leaves by one rename, before its side files <hex>.*, and is taken apart
- *    only in work/. So a publisher that finds layers/<hex> without a row may give it one.
- * 5. gc claims inside its transaction only and never waits for a claim, hence a pin inside somebody's transaction
- *    cannot deadlock with it.
- * 6. A directory work/<id>/, a file work/blob-<id> and builds/<id>/ without a row are garbage if and only if their
- *    flock(2) can be taken: their makers hold it as long as they live.
+ * 1. Nothing with a row, a pin or a container's word is removed. A user pins first and looks
+ *    afterwards: had gc claimed D before the pin, the pin waited until D was gone and the look-up
+ *    misses; if the pin was first, gc's claim fails.
+ * 2. Whoever refers to D (key, image, container) has pinned it until the reference is written. So
+ *    D's claim succeeds only when the reference is already there to be seen: containers are read
+ *    after the claims, rows in the same transaction.
+ * 3. Row gone before file (invariant 2 of the store). Killed in between, files without a row stay;
+ *    they are candidates of the next gc like the files of a publisher killed before its row.
+ * 4. layers/<hex> is whole or absent: it leaves by one rename, before its side files <hex>.*, and
+ *    is taken apart only in work/. So a publisher that finds layers/<hex> without a row may give it
+ *    one.
+ * 5. gc claims inside its transaction only and never waits for a claim, hence a pin inside
+ *    somebody's transaction cannot deadlock with it.
+ * 6. A directory work/<id>/, a file work/blob-<id> and builds/<id>/ without a row are garbage if
+ *    and only if their flock(2) can be taken: their makers hold it as long as they live.
  * 7. gc itself, killed anywhere, leaves nothing but such garbage.
  */
 #include "cache/gc.h"
@@ -116,8 +117,9 @@ static int claim_layers(struct gc *g, struct err *e)
 		return -1;
 	keep_containerless(g);
 	for (size_t i = 0; i < g->layers.n; i++)
-		if (g->layers.v[i].row && db_run(store_db(g->store), "DELETE FROM layers WHERE diff_id = ?",
-						 BIND(db_digest(&g->layers.v[i].diff_id)), e) < 0)
+		if (g->layers.v[i].row &&
+		    db_run(store_db(g->store), "DELETE FROM layers WHERE diff_id = ?",
+			   BIND(db_digest(&g->layers.v[i].diff_id)), e) < 0)
 			return -1;
 	return 0;
 }
@@ -145,8 +147,10 @@ static int collect(struct gc *g, struct err *e)
 {
 	auto_tx struct tx tx = { 0 };
 
-	if (db_begin(store_db(g->store), &tx, e) < 0 || gc_evict(g->store, g->o, g->pins, &g->r, e) < 0 ||
-	    gc_sweep_rows(g->store, &g->r, e) < 0 || claim_layers(g, e) < 0 || claim_blobs(g, e) < 0)
+	if (db_begin(store_db(g->store), &tx, e) < 0 ||
+	    gc_evict(g->store, g->o, g->pins, &g->r, e) < 0 ||
+	    gc_sweep_rows(g->store, &g->r, e) < 0 || claim_layers(g, e) < 0 ||
+	    claim_blobs(g, e) < 0)
 		return -1;
 	if (g->o->dry_run)
 		return 0;	/* rolled back */
@@ -160,7 +164,8 @@ static int dispose(struct gc *g, int dir, const char *name, struct gc_count *c, 
 {
 	uint64_t bytes = 0;
 
-	if (usage_add(dir, name, &g->seen, &bytes, e) < 0 || (!g->o->dry_run && fs_remove(dir, name, e) < 0))
+	if (usage_add(dir, name, &g->seen, &bytes, e) < 0 ||
+	    (!g->o->dry_run && fs_remove(dir, name, e) < 0))
 		return -1;
 	c->bytes += bytes;
 	g->r.bytes += bytes;
@@ -289,7 +294,8 @@ static int gc_all(struct gc *g, struct err *e)
 	dispose_work(g);
 	dispose_logs(g);
 	if (!g->o->dry_run && g->r.keys.n + g->r.trees.n &&
-	    db_script(store_db(g->store), "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(PASSIVE)", e) < 0)
+	    db_script(store_db(g->store),
+		      "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(PASSIVE)", e) < 0)
 		gc_failed(g, e);
 	if (g->first.kind == ERR_NONE)
 		return 0;

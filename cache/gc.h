@@ -27,7 +27,9 @@ struct gc_result {
 	uint64_t bytes;		/* all of them */
 };
 
-/* Safe at any time, beside any number of other processes; what a live one has pinned or leased stays. */
-NODISCARD int gc_run(struct store *s, const struct gc_opts *o, struct gc_result *ret, struct err *e);
+/* Safe at any time, beside any number of other processes; what a live one has pinned or leased
+ * stays. */
+NODISCARD int gc_run(struct store *s, const struct gc_opts *o, struct gc_result *ret,
+		     struct err *e);
 
 #endif

@@ -17,20 +17,26 @@
 
 static int evict_image(struct store *s, const struct digest *manifest, struct err *e)
 {
-	return db_run(store_db(s), "DELETE FROM image_layers WHERE manifest = ?", BIND(db_digest(manifest)), e) < 0
-		? -1 : db_run(store_db(s), "DELETE FROM images WHERE manifest = ?", BIND(db_digest(manifest)), e);
+	return db_run(store_db(s), "DELETE FROM image_layers WHERE manifest = ?",
+		      BIND(db_digest(manifest)), e) < 0
+		       ? -1
+		       : db_run(store_db(s), "DELETE FROM images WHERE manifest = ?",
+				BIND(db_digest(manifest)), e);
 }
 
 /* A pinned manifest is of an image that a live process has just stored, perhaps to name it next. */
-static int evict_untagged(struct store *s, int64_t before, int pins, struct gc_result *ret, struct err *e)
+static int evict_untagged(struct store *s, int64_t before, int pins, struct gc_result *ret,
+			  struct err *e)
 {
 	auto_stmt struct stmt st = { 0 };
 	auto_free struct digest *gone = NULL;
 	size_t n = 0;
 	int r;
 
-	if (db_query(store_db(s), "SELECT manifest FROM images WHERE created < ? AND manifest NOT IN "
-		     "(SELECT manifest FROM tags)", BIND(db_int(before)), &st, e) < 0)
+	if (db_query(store_db(s),
+		     "SELECT manifest FROM images WHERE created < ? AND manifest NOT IN "
+		     "(SELECT manifest FROM tags)",
+		     BIND(db_int(before)), &st, e) < 0)
 		return -1;
 	while ((r = db_row(&st, e)) > 0) {
 		gone = xrealloc(gone, (n + 1) * sizeof(*gone));
@@ -57,9 +63,12 @@ static int cached_layers(struct store *s, struct cached **ret, size_t *n, struct
 	size_t have = 0;
 	int r;
 
-	if (db_query(store_db(s), "SELECT k.diff_id, max(k.used), l.disk_size FROM keys k JOIN layers l USING (diff_id) "
-		     "WHERE k.diff_id NOT IN (SELECT diff_id FROM image_layers) "
-		     "GROUP BY k.diff_id ORDER BY 2", BIND_NONE, &st, e) < 0)
+	if (db_query(store_db(s),
+		     "SELECT k.diff_id, max(k.used), l.disk_size "
+		     "FROM keys k JOIN layers l USING (diff_id) "
+		    "WHERE k.diff_id NOT IN (SELECT diff_id FROM image_layers) "
+		    "GROUP BY k.diff_id ORDER BY 2",
+		    BIND_NONE, &st, e) < 0)
 		return -1;
 	while ((r = db_row(&st, e)) > 0) {
 		v = xrealloc(v, (have + 1) * sizeof(*v));
@@ -74,8 +83,8 @@ static int cached_layers(struct store *s, struct cached **ret, size_t *n, struct
 	return 0;
 }
 
-static int evict_keys(struct store *s, const struct gc_opts *o, int64_t before, int pins, struct gc_result *ret,
-		      struct err *e)
+static int evict_keys(struct store *s, const struct gc_opts *o, int64_t before, int pins,
+		      struct gc_result *ret, struct err *e)
 {
 	auto_free struct cached *v = NULL;
 	uint64_t total = 0;
@@ -103,14 +112,15 @@ static int evict_bare_keys(struct store *s, int64_t before, struct gc_result *re
 {
 	int64_t changed = 0;
 
-	if (db_run_count(store_db(s), "DELETE FROM keys WHERE diff_id IS NULL AND used < ?", BIND(db_int(before)),
-			 &changed, e) < 0)
+	if (db_run_count(store_db(s), "DELETE FROM keys WHERE diff_id IS NULL AND used < ?",
+			 BIND(db_int(before)), &changed, e) < 0)
 		return -1;
 	ret->keys.n += (uint64_t)changed;
 	return 0;
 }
 
-int gc_evict(struct store *s, const struct gc_opts *o, int pins, struct gc_result *ret, struct err *e)
+int gc_evict(struct store *s, const struct gc_opts *o, int pins, struct gc_result *ret,
+	     struct err *e)
 {
 	int64_t before = o->until_ns ? clock_now_ns() - o->until_ns : INT64_MAX;
 
@@ -163,7 +173,8 @@ static void mark_inputs(struct marking *m, struct str packed)
 
 		str_cut(&packed, '\0');
 		value = str_cut(&packed, '\0');
-		if (str_starts(value, "tree sha256:") && digest_from_hex(str_sub(value, 12, value.n), &d))
+		if (str_starts(value, "tree sha256:") &&
+		    digest_from_hex(str_sub(value, 12, value.n), &d))
 			mark(m, &d);
 		if (!packed.p)
 			break;
@@ -199,7 +210,8 @@ static int sweep_trees(struct marking *m, struct gc_result *ret, struct err *e)
 	size_t n = 0;
 	int r;
 
-	if (db_query(store_db(m->store), "SELECT digest, length(listing) FROM trees", BIND_NONE, &st, e) < 0)
+	if (db_query(store_db(m->store), "SELECT digest, length(listing) FROM trees", BIND_NONE,
+		     &st, e) < 0)
 		return -1;
 	while ((r = db_row(&st, e)) > 0) {
 		struct set_item it;
@@ -215,7 +227,8 @@ static int sweep_trees(struct marking *m, struct gc_result *ret, struct err *e)
 		ret->trees.bytes += (uint64_t)stmt_int(&st, 1);
 	}
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = db_run(store_db(m->store), "DELETE FROM trees WHERE digest = ?", BIND(db_digest(&gone[i])), e);
+		r = db_run(store_db(m->store), "DELETE FROM trees WHERE digest = ?",
+			   BIND(db_digest(&gone[i])), e);
 	ret->trees.n += n;
 	return r;
 }

@@ -8,8 +8,8 @@
 
 #define COLUMNS "i.manifest, i.config, i.created, i.size"
 
-static int put_layers(struct db *db, const struct digest *manifest, const struct digest *diff_ids, size_t n,
-		      struct err *e)
+static int put_layers(struct db *db, const struct digest *manifest, const struct digest *diff_ids,
+		      size_t n, struct err *e)
 {
 	char hex[DIGEST_TEXT_MAX];
 	int64_t one;
@@ -24,14 +24,15 @@ static int put_layers(struct db *db, const struct digest *manifest, const struct
 			return err_set(e, ERR_NOT_FOUND, "layer sha256:%s is not in the store",
 				       digest_hex(&diff_ids[i], hex));
 		if (db_run(db, "INSERT INTO image_layers VALUES (?, ?, ?)",
-			   BIND(db_digest(manifest), db_int((int64_t)i), db_digest(&diff_ids[i])), e) < 0)
+			   BIND(db_digest(manifest), db_int((int64_t)i), db_digest(&diff_ids[i])),
+			   e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int images_put(struct store *s, const struct image_row *img, const struct digest *diff_ids, size_t n,
-	       struct err *e)
+int images_put(struct store *s, const struct image_row *img, const struct digest *diff_ids,
+	       size_t n, struct err *e)
 {
 	struct db *db = store_db(s);
 	auto_tx struct tx tx = { 0 };
@@ -41,11 +42,11 @@ int images_put(struct store *s, const struct image_row *img, const struct digest
 	    db_run_count(db, "UPDATE images SET created = ? WHERE manifest = ?",
 			 BIND(db_int(img->created_ns), db_digest(&img->manifest)), &changed, e) < 0)
 		return -1;
-	if (changed == 0 &&
-	    (db_run(db, "INSERT INTO images VALUES (?, ?, ?, ?)",
-		    BIND(db_digest(&img->manifest), db_digest(&img->config), db_int((int64_t)img->size),
-			 db_int(img->created_ns)), e) < 0 ||
-	     put_layers(db, &img->manifest, diff_ids, n, e) < 0))
+	if (changed == 0 && (db_run(db, "INSERT INTO images VALUES (?, ?, ?, ?)",
+				    BIND(db_digest(&img->manifest), db_digest(&img->config),
+					 db_int((int64_t)img->size), db_int(img->created_ns)),
+				    e) < 0 ||
+			     put_layers(db, &img->manifest, diff_ids, n, e) < 0))
 		return err_wrap(e, "store the image");
 	fault_point("images.put");
 	return db_commit(&tx, e);
@@ -61,7 +62,8 @@ int images_tag(struct store *s, const char *name, const struct digest *manifest,
 
 	if (db_begin(db, &tx, e) < 0)
 		return -1;
-	r = db_get_int(db, "SELECT 1 FROM images WHERE manifest = ?", BIND(db_digest(manifest)), &one, e);
+	r = db_get_int(db, "SELECT 1 FROM images WHERE manifest = ?", BIND(db_digest(manifest)),
+		       &one, e);
 	if (r <= 0)
 		return r < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no image with manifest %s",
 					    digest_text(manifest, text));
@@ -78,7 +80,8 @@ int images_untag(struct store *s, const char *name, struct err *e)
 	int64_t n = 0;
 
 	if (db_begin(store_db(s), &tx, e) < 0 ||
-	    db_run_count(store_db(s), "DELETE FROM tags WHERE name = ?", BIND(db_text(name)), &n, e) < 0 ||
+	    db_run_count(store_db(s), "DELETE FROM tags WHERE name = ?", BIND(db_text(name)), &n,
+			 e) < 0 ||
 	    db_commit(&tx, e) < 0)
 		return -1;
 	return n > 0;
@@ -92,8 +95,10 @@ int images_remove(struct store *s, const struct digest *manifest, struct err *e)
 
 	if (db_begin(db, &tx, e) < 0 ||
 	    db_run(db, "DELETE FROM tags WHERE manifest = ?", BIND(db_digest(manifest)), e) < 0 ||
-	    db_run(db, "DELETE FROM image_layers WHERE manifest = ?", BIND(db_digest(manifest)), e) < 0 ||
-	    db_run_count(db, "DELETE FROM images WHERE manifest = ?", BIND(db_digest(manifest)), &n, e) < 0)
+	    db_run(db, "DELETE FROM image_layers WHERE manifest = ?", BIND(db_digest(manifest)),
+		   e) < 0 ||
+	    db_run_count(db, "DELETE FROM images WHERE manifest = ?", BIND(db_digest(manifest)), &n,
+			 e) < 0)
 		return -1;
 	fault_point("images.removed");
 	return db_commit(&tx, e) < 0 ? -1 : n > 0;
@@ -106,7 +111,8 @@ static int row_get(const struct stmt *st, struct image_row *ret, struct err *e)
 	struct image_row r = { .created_ns = stmt_int(st, 2), .size = (uint64_t)stmt_int(st, 3) };
 
 	if (!stmt_digest(st, 0, &r.manifest) || !stmt_digest(st, 1, &r.config))
-		return err_set(e, ERR_CORRUPT, "the store's table of images holds something that is no digest");
+		return err_set(e, ERR_CORRUPT,
+			       "the store's table of images holds something that is no digest");
 	*ret = r;
 	return 1;
 }
@@ -125,11 +131,13 @@ static int find_one(struct store *s, const char *sql, struct db_args args, struc
 
 int images_by_name(struct store *s, const char *name, struct image_row *ret, struct err *e)
 {
-	return find_one(s, "SELECT " COLUMNS " FROM tags t JOIN images i USING (manifest) WHERE t.name = ?",
-			BIND(db_text(name)), ret, e);
+	return find_one(
+		s, "SELECT " COLUMNS " FROM tags t JOIN images i USING (manifest) WHERE t.name = ?",
+		BIND(db_text(name)), ret, e);
 }
 
-int images_by_manifest(struct store *s, const struct digest *manifest, struct image_row *ret, struct err *e)
+int images_by_manifest(struct store *s, const struct digest *manifest, struct image_row *ret,
+		       struct err *e)
 {
 	return find_one(s, "SELECT " COLUMNS " FROM images i WHERE i.manifest = ?",
 			BIND(db_digest(manifest)), ret, e);
@@ -161,8 +169,10 @@ int images_by_id_prefix(struct store *s, struct str hex, struct image_row *ret, 
 		return err_set(e, ERR_USAGE, "not the start of an image ID: \"" STR_FMT "\"",
 			       (int)MIN(hex.n, (size_t)80), hex.n ? hex.p : "");
 	/* Newest first: one config may have several manifests. */
-	if (db_query(store_db(s), "SELECT " COLUMNS " FROM images i WHERE config BETWEEN ?1 AND ?2 "
-		     "UNION SELECT " COLUMNS " FROM images i WHERE manifest BETWEEN ?1 AND ?2 ORDER BY 3 DESC",
+	if (db_query(store_db(s),
+		     "SELECT " COLUMNS " FROM images i WHERE config BETWEEN ?1 AND ?2 "
+		     "UNION SELECT " COLUMNS
+		     " FROM images i WHERE manifest BETWEEN ?1 AND ?2 ORDER BY 3 DESC",
 		     BIND(db_digest(&lo), db_digest(&hi)), &st, e) < 0)
 		return -1;
 	r = db_row(&st, e);
@@ -174,7 +184,9 @@ int images_by_id_prefix(struct store *s, struct str hex, struct image_row *ret, 
 		if (row_get(&st, &other, e) < 0)
 			return -1;
 		if (!digest_eq(&other.config, &found.config)) {
-			err_set(e, ERR_CONFLICT, "several images have an ID that starts with " STR_FMT, STR_ARG(hex));
+			err_set(e, ERR_CONFLICT,
+				"several images have an ID that starts with " STR_FMT,
+				STR_ARG(hex));
 			return err_hint(e, "give more digits of the ID");
 		}
 	}
@@ -192,13 +204,15 @@ int images_layers(struct store *s, const struct digest *manifest, struct digest 
 	size_t have = 0;
 	int r;
 
-	if (db_query(store_db(s), "SELECT diff_id FROM image_layers WHERE manifest = ? ORDER BY idx",
+	if (db_query(store_db(s),
+		     "SELECT diff_id FROM image_layers WHERE manifest = ? ORDER BY idx",
 		     BIND(db_digest(manifest)), &st, e) < 0)
 		return -1;
 	while ((r = db_row(&st, e)) > 0) {
 		v = xrealloc(v, (have + 1) * sizeof(*v));
 		if (!stmt_digest(&st, 0, &v[have++]))
-			return err_set(e, ERR_CORRUPT, "an image in the store lists a layer without a digest");
+			return err_set(e, ERR_CORRUPT,
+				       "an image in the store lists a layer without a digest");
 	}
 	if (r < 0)
 		return -1;
@@ -227,8 +241,10 @@ int images_list(struct store *s, struct image_list *ret, struct err *e)
 	auto_image_list struct image_list l = { 0 };
 	int r;
 
-	if (db_query(store_db(s), "SELECT " COLUMNS ", t.name FROM images i LEFT JOIN tags t USING (manifest) "
-		     "ORDER BY i.created DESC, i.manifest, t.name", BIND_NONE, &st, e) < 0)
+	if (db_query(store_db(s),
+		     "SELECT " COLUMNS ", t.name FROM images i LEFT JOIN tags t USING (manifest) "
+		     "ORDER BY i.created DESC, i.manifest, t.name",
+		     BIND_NONE, &st, e) < 0)
 		return -1;
 	while ((r = db_row(&st, e)) > 0) {
 		struct image_row row;

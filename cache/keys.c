@@ -22,7 +22,8 @@ static int find_row(struct db *db, const struct digest *key, struct key_result *
 	auto_stmt struct stmt st = { 0 };
 	int r;
 
-	if (db_query(db, "SELECT diff_id, extra FROM keys WHERE key = ?", BIND(db_digest(key)), &st, e) < 0)
+	if (db_query(db, "SELECT diff_id, extra FROM keys WHERE key = ?", BIND(db_digest(key)), &st,
+		     e) < 0)
 		return -1;
 	r = db_row(&st, e);
 	if (r <= 0)
@@ -35,19 +36,21 @@ static int find_row(struct db *db, const struct digest *key, struct key_result *
 	return 1;
 }
 
-/* Pin first, look afterwards: by a statement of its own, which sees what gc has committed meanwhile. */
-static int pin_layer(struct store *s, struct lease *lease, const struct digest *diff_id, struct err *e)
+/* Pin first, look afterwards: by a statement of its own, which sees what gc has committed
+ * meanwhile. */
+static int pin_layer(struct store *s, struct lease *lease, const struct digest *diff_id,
+		     struct err *e)
 {
 	int64_t one;
 
 	if ((lease ? lease_pin(lease, diff_id, e) : store_pin(s, diff_id, e)) < 0)
 		return -1;
-	return db_get_int(store_db(s), "SELECT 1 FROM layers WHERE diff_id = ?", BIND(db_digest(diff_id)),
-			  &one, e);
+	return db_get_int(store_db(s), "SELECT 1 FROM layers WHERE diff_id = ?",
+			  BIND(db_digest(diff_id)), &one, e);
 }
 
-int keys_find(struct store *s, struct lease *lease, const struct digest *key, struct key_result *ret,
-	      struct err *e)
+int keys_find(struct store *s, struct lease *lease, const struct digest *key,
+	      struct key_result *ret, struct err *e)
 {
 	struct key_result found;
 	int r = find_row(store_db(s), key, &found, e);
@@ -68,8 +71,8 @@ bool keys_op_seen(struct store *s, const struct digest *op)
 	auto_err struct err ignored = { 0 };
 	int64_t one;
 
-	return db_get_int(store_db(s), "SELECT 1 FROM keys WHERE op = ? LIMIT 1", BIND(db_digest(op)), &one,
-			  &ignored) > 0;
+	return db_get_int(store_db(s), "SELECT 1 FROM keys WHERE op = ? LIMIT 1",
+			  BIND(db_digest(op)), &one, &ignored) > 0;
 }
 
 /* --- inputs: name NUL value NUL ... --- */
@@ -104,8 +107,8 @@ int keys_inputs(struct store *s, const struct digest *key, struct key_inputs *re
 	auto_stmt struct stmt st = { 0 };
 	int r;
 
-	if (db_query(store_db(s), "SELECT inputs FROM key_inputs WHERE key = ?", BIND(db_digest(key)), &st,
-		     e) < 0)
+	if (db_query(store_db(s), "SELECT inputs FROM key_inputs WHERE key = ?",
+		     BIND(db_digest(key)), &st, e) < 0)
 		return -1;
 	r = db_row(&st, e);
 	if (r > 0) {
@@ -133,7 +136,8 @@ static int put_one(struct db *db, const struct key_row *k, int64_t now, struct e
 	int r = 1;
 
 	if (diff_id)	/* invariant 2: a row never names what is not there */
-		r = db_get_int(db, "SELECT 1 FROM layers WHERE diff_id = ?", BIND(db_digest(diff_id)), &one, e);
+		r = db_get_int(db, "SELECT 1 FROM layers WHERE diff_id = ?",
+			       BIND(db_digest(diff_id)), &one, e);
 	if (r <= 0)
 		return r < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "layer sha256:%s is not in the store",
 					    digest_hex(diff_id, hex));
@@ -163,16 +167,21 @@ int keys_put_many(struct store *s, const struct key_row *rows, size_t n, struct 
 }
 
 int keys_put(struct store *s, const struct digest *key, const struct digest *op, const char *slot,
-	     const struct key_result *result, const struct key_input *inputs, size_t n, struct err *e)
+	     const struct key_result *result, const struct key_input *inputs, size_t n,
+	     struct err *e)
 {
-	struct key_row row = { .key = *key, .op = *op, .slot = slot, .result = *result, .inputs = inputs,
+	struct key_row row = { .key = *key,
+			       .op = *op,
+			       .slot = slot,
+			       .result = *result,
+			       .inputs = inputs,
 			       .ninputs = n };
 
 	return keys_put_many(s, &row, 1, e);
 }
 
-int keys_put_inputs(struct store *s, const struct digest *key, const struct key_input *inputs, size_t n,
-		    struct err *e)
+int keys_put_inputs(struct store *s, const struct digest *key, const struct key_input *inputs,
+		    size_t n, struct err *e)
 {
 	auto_buf struct buf packed = { 0 };
 	auto_tx struct tx tx = { 0 };
@@ -219,7 +228,8 @@ int trees_get(struct store *s, const struct digest *d, struct buf *ret, struct e
 	auto_stmt struct stmt st = { 0 };
 	int r;
 
-	if (db_query(store_db(s), "SELECT listing FROM trees WHERE digest = ?", BIND(db_digest(d)), &st, e) < 0)
+	if (db_query(store_db(s), "SELECT listing FROM trees WHERE digest = ?", BIND(db_digest(d)),
+		     &st, e) < 0)
 		return -1;
 	r = db_row(&st, e);
 	if (r > 0)

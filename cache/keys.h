@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The build cache: keys with their results and named inputs, and the Merkle listings they speak of. */
+/* The build cache: keys with their results and named inputs, and the listings these speak of. */
 #ifndef CACHE_KEYS_H
 #define CACHE_KEYS_H
 
@@ -15,9 +15,9 @@ struct key_result {
 void key_result_done(struct key_result *r);
 
 /*
- * What went into a key, by name, for `tare why`: "instruction" "RUN make", "env PATH" "/bin", "base" "sha256:...",
- * "file src" "tree sha256:..." (a listing in trees). Never a secret's value. The order is the order of explanation:
- * `why` names the first that differs.
+ * What went into a key, by name, for `tare why`: "instruction" "RUN make", "env PATH" "/bin",
+ * "base" "sha256:...", "file src" "tree sha256:..." (a listing in trees). Never a secret's value.
+ * The order is the order of explanation: `why` names the first that differs.
  */
 struct key_input {
 	const char *name, *value;
@@ -32,14 +32,17 @@ struct key_row {
 };
 
 /* 1 found: its layer is there and pinned by lease (NULL: until store_close()); 0 not, -1. */
-NODISCARD int keys_find(struct store *s, struct lease *lease, const struct digest *key, struct key_result *ret,
-			struct err *e);
-/* Was a key of this operation ever stored? (If not, its content need not be looked at.) false on errors, too. */
+NODISCARD int keys_find(struct store *s, struct lease *lease, const struct digest *key,
+			struct key_result *ret, struct err *e);
+/* Was a key of this operation ever stored? (If not, its content need not be looked at.) false on
+ * errors, too. */
 bool keys_op_seen(struct store *s, const struct digest *op);
-/* Store keys in one durable transaction; existing ones are replaced. It joins the caller's, if there is one. */
+/* Store keys in one durable transaction; existing ones are replaced. It joins the caller's, if
+ * there is one. */
 NODISCARD int keys_put_many(struct store *s, const struct key_row *rows, size_t n, struct err *e);
-NODISCARD int keys_put(struct store *s, const struct digest *key, const struct digest *op, const char *slot,
-		       const struct key_result *result, const struct key_input *inputs, size_t n, struct err *e);
+NODISCARD int keys_put(struct store *s, const struct digest *key, const struct digest *op,
+		       const char *slot, const struct key_result *result,
+		       const struct key_input *inputs, size_t n, struct err *e);
 /* Note that keys were used now (gc evicts the least recently used first). Cheap: not synced. */
 NODISCARD int keys_touch(struct store *s, const struct digest *keys, size_t n, struct err *e);
 
@@ -49,13 +52,15 @@ struct key_inputs {			/* { 0 } is a valid empty one */
 	size_t n;
 	struct buf storage;
 };
-NODISCARD int keys_inputs(struct store *s, const struct digest *key, struct key_inputs *ret, struct err *e);
+NODISCARD int keys_inputs(struct store *s, const struct digest *key, struct key_inputs *ret,
+			  struct err *e);
 void key_inputs_done(struct key_inputs *in);
 /* For build_end(): store inputs of a key that got no result; existing ones stay. */
-NODISCARD int keys_put_inputs(struct store *s, const struct digest *key, const struct key_input *inputs, size_t n,
-			      struct err *e);
+NODISCARD int keys_put_inputs(struct store *s, const struct digest *key,
+			      const struct key_input *inputs, size_t n, struct err *e);
 
-/* Merkle listings of directories, by digest (format: cache/treehash.h). Stored in the caller's transaction or a lazy one. */
+/* Merkle listings of directories, by digest (format: cache/treehash.h). Stored in the caller's
+ * transaction or a lazy one. */
 NODISCARD int trees_put(struct store *s, const struct digest *d, struct str listing, struct err *e);
 NODISCARD int trees_get(struct store *s, const struct digest *d, struct buf *ret, struct err *e);	/* 1, 0 or -1 */
 

@@ -26,7 +26,8 @@ static int lease_try(struct lease *l, struct err *e)
 
 	store_id(l->id);
 	if (mkdirat(l->work, l->id, 0700) < 0)
-		return errno == EEXIST ? 0 : err_sys(e, "make %s/work/%s", store_path(l->store), l->id);
+		return errno == EEXIST ? 0
+				       : err_sys(e, "make %s/work/%s", store_path(l->store), l->id);
 	fault_point("lease.made");
 	r = name_claim(l->work, l->id, &l->dirfd, e);
 	fault_point("lease.locked");
@@ -110,7 +111,8 @@ int key_lock(struct store *s, const struct digest *key, struct job *j, int *ret,
 
 	if (pin_open(s, PIN_STEP, &fd, e) < 0)
 		return -1;
-	/* The kernel has no lock that can be waited for along with an eventfd, hence the asking again. */
+	/* The kernel has no lock that can be waited for along with an eventfd, hence the asking
+	 * again. */
 	while ((r = pin_claim(fd, key, e)) == 0) {
 		if (job_wait_fd(j, j->cancel_fd, 0, wait_ms, e) < 0)
 			return -1;

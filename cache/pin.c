@@ -13,7 +13,9 @@ static struct flock pin_range(short type, const struct digest *d)
 
 	for (size_t i = 0; i < 8; i++)
 		at = at << 8 | d->b[i];
-	return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)(at >> 2), .l_len = 1 };
+	return (struct flock){
+		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)(at >> 2), .l_len = 1
+	};
 }
 
 int pin_open(struct store *s, enum pin_file which, int *ret, struct err *e)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For cache/ alone: locks named by a digest. Each is an open-file-description lock (fcntl(2),
- * F_OFD_SETLK) on one byte of a file, at the offset that the digest's first 62 bits give. It belongs to
- * the fd, needs no disk write, and is gone with the last process that has the fd. Two digests with the same
- * offset would merely share a lock.
+ * F_OFD_SETLK) on one byte of a file, at the offset that the digest's first 62 bits give. It
+ * belongs to the fd, needs no disk write, and is gone with the last process that has the fd. Two
+ * digests with the same offset would merely share a lock.
  */
 #ifndef CACHE_PIN_H
 #define CACHE_PIN_H

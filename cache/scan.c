@@ -71,9 +71,10 @@ static int add_rows(struct store *s, struct scan_layers *l, struct err *e)
 	int r;
 
 	if (db_query(store_db(s), "SELECT l.diff_id,"
-		     " (SELECT count(DISTINCT manifest) FROM image_layers il WHERE il.diff_id = l.diff_id),"
-		     " (SELECT count(DISTINCT manifest) FROM image_layers il JOIN tags USING (manifest)"
+		     " (SELECT count(DISTINCT manifest) FROM image_layers il"
 		     "   WHERE il.diff_id = l.diff_id),"
+		     " (SELECT count(DISTINCT manifest) FROM image_layers il JOIN tags"
+		     "   USING (manifest) WHERE il.diff_id = l.diff_id),"
 		     " EXISTS (SELECT 1 FROM keys k WHERE k.diff_id = l.diff_id) "
 		     "FROM layers l ORDER BY 1", BIND_NONE, &st, e) < 0)
 		return -1;
@@ -81,7 +82,7 @@ static int add_rows(struct store *s, struct scan_layers *l, struct err *e)
 		struct scan_layer *y;
 
 		if (!stmt_digest(&st, 0, &d))
-			return err_set(e, ERR_CORRUPT, "the store's table of layers holds something that is no digest");
+			return err_set(e, ERR_CORRUPT, "the store's table of layers holds no digest");
 		y = append(l, &d);
 		y->row = true;
 		y->images = (unsigned)stmt_int(&st, 1);
@@ -184,9 +185,10 @@ static int blob_users(struct store *s, struct scan_blob *b, struct err *e)
 	auto_stmt struct stmt st = { 0 };
 	int r;
 
-	if (db_query(store_db(s), "SELECT count(*), count(name) FROM ("
-		     "SELECT manifest, (SELECT min(name) FROM tags t WHERE t.manifest = i.manifest) AS name"
-		     " FROM images i WHERE manifest = ?1 OR config = ?1)", BIND(db_digest(&b->digest)), &st, e) < 0)
+	if (db_query(store_db(s), "SELECT count(*), count(name) FROM (SELECT manifest,"
+		     " (SELECT min(name) FROM tags t WHERE t.manifest = i.manifest) AS name"
+		     " FROM images i WHERE manifest = ?1 OR config = ?1)", BIND(db_digest(&b->digest)),
+		     &st, e) < 0)
 		return -1;
 	r = db_row(&st, e);
 	if (r > 0) {
@@ -225,7 +227,8 @@ int scan_build(struct store *s, const char *id, struct err *e)
 {
 	int64_t one;
 
-	return db_get_int(store_db(s), "SELECT 1 FROM builds WHERE id = ?", BIND(db_text(id)), &one, e);
+	return db_get_int(store_db(s), "SELECT 1 FROM builds WHERE id = ?", BIND(db_text(id)), &one,
+			  e);
 }
 
 bool scan_work_file(const char *name)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For gc and df: what lies in the store, and who refers to it. Call inside a transaction for one moment's truth. */
+/* For gc and df: what lies in the store, and who refers to it; call inside a transaction. */
 #ifndef CACHE_SCAN_H
 #define CACHE_SCAN_H
 
@@ -17,7 +17,8 @@ struct scan_layers {			/* { 0 } is a valid empty one */
 	size_t n;
 };
 
-/* All layers that have a row or files; .container is not set. Names that are no layer's are left out. */
+/* All layers that have a row or files; .container is not set. Names that are no layer's are left
+ * out. */
 NODISCARD int scan_layers(struct store *s, struct scan_layers *ret, struct err *e);
 /* Set .container by containers/<id>/layers (one diff ID in hex a line). */
 NODISCARD int scan_containers(struct store *s, struct scan_layers *l, struct err *e);

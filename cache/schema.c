@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 /*
- * A digest is a BLOB of its bytes (32: sha256). Times are nanoseconds since 1970 unless a column says
- * otherwise. Never change a text that was released: append one.
+ * A digest is a BLOB of its bytes (32: sha256). Times are nanoseconds since 1970 unless a column
+ * says otherwise. Never change a text that was released: append one.
  */
 static const char *const migrations[] = {
 	/* 1: images, layers, build cache, records of builds */
@@ -18,7 +18,8 @@ static const char *const migrations[] = {
 	"CREATE INDEX image_layers_diff_id ON image_layers (diff_id);"
 	"CREATE TABLE tags (name TEXT PRIMARY KEY, manifest BLOB NOT NULL, updated INT NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX tags_manifest ON tags (manifest);"
-	/* layers: form 'tree' or 'tar'; tar_size: bytes of the canonical tar; disk_size: allocated */
+	/* layers: form 'tree' or 'tar'; tar_size: bytes of the canonical tar; disk_size:
+	 * allocated */
 	"CREATE TABLE layers (diff_id BLOB PRIMARY KEY, form TEXT NOT NULL, tar_size INT NOT NULL,"
 	"  disk_size INT NOT NULL, entries INT NOT NULL, created INT NOT NULL) WITHOUT ROWID;"
 	/* keys: diff_id NULL: a result without a layer */
@@ -62,7 +63,8 @@ int schema_migrate(struct db *db, struct err *e)
 
 		snprintf(set, sizeof(set), "PRAGMA user_version=%d", (int)have + 1);
 		if (db_script(db, migrations[have], e) < 0 || db_script(db, set, e) < 0)
-			return err_wrap(e, "bring the store's database to version %d", (int)have + 1);
+			return err_wrap(e, "bring the store's database to version %d",
+					(int)have + 1);
 	}
 	return db_commit(&tx, e);
 }

@@ -34,7 +34,8 @@ static const char *const dir_names[] = {
 
 /* --- the directory --- */
 
-/* Root's store, unless it is not ours to write: an ordinary user is root too, in a namespace of his own. */
+/* Root's store, unless it is not ours to write: an ordinary user is root too, in a namespace of his
+ * own. */
 static bool may_use_var(void)
 {
 	return geteuid() == 0 && (access("/var/lib/tare", W_OK) == 0 ||
@@ -52,7 +53,8 @@ static int default_root(char **ret, struct err *e)
 	else if (home && home[0] == '/')
 		*ret = xasprintf("%s/.local/share/tare", home);
 	else {
-		err_set(e, ERR_USAGE, "no place for the store: neither XDG_DATA_HOME nor HOME is set");
+		err_set(e, ERR_USAGE,
+			"no place for the store: neither XDG_DATA_HOME nor HOME is set");
 		return err_hint(e, "name one with --root or $TARE_ROOT");
 	}
 	return 0;
@@ -68,7 +70,8 @@ static int refused(const char *path, struct err *e)
 		err_hint(e, "name a directory of your own with --root or $TARE_ROOT");
 	}
 	if (sys == ENOSPC || sys == EDQUOT)
-		err_hint(e, "make room on the disk, or name another store with --root or $TARE_ROOT");
+		err_hint(e,
+			 "make room on the disk, or name another store with --root or $TARE_ROOT");
 	return -1;
 }
 
@@ -97,12 +100,14 @@ static int open_root(struct store *s, const char *path, struct err *e)
 
 static int newer(const struct store *s, int64_t have, struct err *e)
 {
-	err_set(e, ERR_USAGE, "the store %s was made by a newer tare (format %lld; this one knows up to %lld)", s->path,
-		(long long)have, (long long)schema_latest());
+	err_set(e, ERR_USAGE,
+		"the store %s was made by a newer tare (format %lld; this one knows up to %lld)",
+		s->path, (long long)have, (long long)schema_latest());
 	return err_hint(e, "use that newer tare, or another store with --root or $TARE_ROOT");
 }
 
-/* An empty database beside layers is one that was lost: made anew, gc would take all layers for garbage. */
+/* An empty database beside layers is one that was lost: made anew, gc would take all layers for
+ * garbage. */
 static int check_not_lost(const struct store *s, struct err *e)
 {
 	static const enum store_dir kept[] = { STORE_BLOBS, STORE_LAYERS };
@@ -110,8 +115,10 @@ static int check_not_lost(const struct store *s, struct err *e)
 	for (size_t i = 0; i < countof(kept); i++) {
 		if (faccessat(s->dirfd, dir_names[kept[i]], F_OK, 0) < 0)
 			continue;
-		err_set(e, ERR_CORRUPT, "the store %s has layers or blobs, but its database tare.db is missing or empty", s->path);
-		return err_hint(e, "restore tare.db from a backup, or move the store's directory away and build again");
+		err_set(e, ERR_CORRUPT,
+			"the store %s has layers or blobs, but its database tare.db is missing or empty",
+			s->path);
+		return err_hint(e, "restore tare.db from a backup, or move the store away and build again");
 	}
 	return 0;
 }
@@ -121,7 +128,8 @@ static int switch_to_wal(struct store *s, struct err *e)
 	auto_stmt struct stmt st = { 0 };
 	int r;
 
-	/* gc can then give pages back; of an empty database only, and before it has a journal mode */
+	/* gc can then give pages back; of an empty database only, and before it has a journal
+	 * mode */
 	if (db_script(s->db, "PRAGMA auto_vacuum=INCREMENTAL", e) < 0)
 		return -1;
 	if (db_query(s->db, "PRAGMA journal_mode=WAL", BIND_NONE, &st, e) < 0)
@@ -129,13 +137,16 @@ static int switch_to_wal(struct store *s, struct err *e)
 	r = db_row(&st, e);
 	if (r > 0 && strcmp(stmt_text(&st, 0), "wal") == 0)
 		return 0;
-	return r < 0 ? -1 : err_set(e, ERR_SYS, "the file system of %s cannot hold a shared database", s->path);
+	return r < 0 ? -1
+		     : err_set(e, ERR_SYS, "the file system of %s cannot hold a shared database",
+			       s->path);
 }
 
 /* Make or migrate the database; several processes may want to at once. */
 static int db_prepare(struct store *s, const char *file, struct err *e)
 {
-	auto_fd int lock = openat(s->dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	auto_fd int lock =
+		openat(s->dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int64_t have = 0;
 
 	if (lock < 0)
@@ -183,7 +194,8 @@ int store_open(const char *root, struct store **ret, struct err *e)
 	for (size_t i = 0; i < countof(s->dirs); i++)
 		s->dirs[i] = -1;
 	pthread_mutex_init(&s->lock, NULL);
-	if ((!root && default_root(&dflt, e) < 0) || open_root(s, root ? root : dflt, e) < 0 || open_db(s, e) < 0) {
+	if ((!root && default_root(&dflt, e) < 0) || open_root(s, root ? root : dflt, e) < 0 ||
+	    open_db(s, e) < 0) {
 		store_close(s);
 		return -1;
 	}

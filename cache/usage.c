@@ -9,7 +9,8 @@
 
 #define DEPTH_MAX 4096
 
-static int add(int dir, const char *name, int depth, struct set *seen, uint64_t *ret, struct err *e);
+static int add(int dir, const char *name, int depth, struct set *seen, uint64_t *ret,
+	       struct err *e);
 
 static int add_dir(int fd, int depth, struct set *seen, uint64_t *ret, struct err *e)
 {

@@ -13,7 +13,8 @@ struct args {
 };
 
 static const struct opt opts[] = {
-	{ 'v', "verbose", NULL, OPT_BOOL, offsetof(struct args, verbose), "list every image and layer, too" },
+	{ 'v', "verbose", NULL, OPT_BOOL, offsetof(struct args, verbose),
+	  "list every image and layer, too" },
 	{ 0, "json", NULL, OPT_BOOL, offsetof(struct args, json), "print JSON, sizes in bytes" },
 	{ 0 },
 };
@@ -30,10 +31,14 @@ struct line {
 static void df_lines(const struct df *d, struct line ret[static LINES])
 {
 	const struct line lines[LINES] = {
-		{ "Images", "images", &d->images }, { "Build cache", "cache", &d->cache },
-		{ "Containers", "containers", &d->containers }, { "Volumes", "volumes", &d->volumes },
-		{ "Build logs", "logs", &d->logs }, { "In progress", "work", &d->work },
-		{ "Garbage", "garbage", &d->garbage }, { "Database", "database", &d->database },
+		{ "Images", "images", &d->images },
+		{ "Build cache", "cache", &d->cache },
+		{ "Containers", "containers", &d->containers },
+		{ "Volumes", "volumes", &d->volumes },
+		{ "Build logs", "logs", &d->logs },
+		{ "In progress", "work", &d->work },
+		{ "Garbage", "garbage", &d->garbage },
+		{ "Database", "database", &d->database },
 	};
 
 	memcpy(ret, lines, sizeof(lines));
@@ -66,7 +71,8 @@ static void print_kinds(const struct df *d, FILE *out)
 		buf_putc(&b, '\t');
 		put_size(&b, k->reclaimable);
 		if (k->bytes)
-			buf_printf(&b, " (%u%%)", (unsigned)((100 * k->reclaimable + k->bytes / 2) / k->bytes));
+			buf_printf(&b, " (%u%%)",
+				   (unsigned)((100 * k->reclaimable + k->bytes / 2) / k->bytes));
 		buf_putc(&b, '\n');
 	}
 	buf_puts(&b, "Total\t\t");
@@ -142,9 +148,11 @@ static json_t *json_images(const struct df *d)
 
 		for (size_t k = 0; k < im->image.names.n; k++)
 			json_array_append_new(names, json_string(im->image.names.v[k]));
-		json_array_append_new(list, json_pack("{s:o, s:o, s:I, s:I, s:I}",
-			"id", json_digest(&im->image.row.config), "names", names, "size", (json_int_t)im->bytes,
-			"shared", (json_int_t)im->shared, "unique", (json_int_t)im->unique));
+		json_array_append_new(list, json_pack("{s:o, s:o, s:I, s:I, s:I}", "id",
+						      json_digest(&im->image.row.config), "names",
+						      names, "size", (json_int_t)im->bytes,
+						      "shared", (json_int_t)im->shared, "unique",
+						      (json_int_t)im->unique));
 	}
 	return list;
 }
@@ -156,9 +164,11 @@ static json_t *json_layers(const struct df *d)
 	for (size_t i = 0; i < d->nlayers; i++) {
 		const struct df_layer *l = &d->layers[i];
 
-		json_array_append_new(list, json_pack("{s:o, s:I, s:i, s:b, s:b}",
-			"diff_id", json_digest(&l->diff_id), "size", (json_int_t)l->bytes, "images", (int)l->images,
-			"build_cache", (int)l->key, "container", (int)l->container));
+		json_array_append_new(list, json_pack("{s:o, s:I, s:i, s:b, s:b}", "diff_id",
+						      json_digest(&l->diff_id), "size",
+						      (json_int_t)l->bytes, "images",
+						      (int)l->images, "build_cache", (int)l->key,
+						      "container", (int)l->container));
 	}
 	return list;
 }
@@ -170,8 +180,11 @@ static void print_json(const struct df *d, bool verbose, FILE *out)
 
 	df_lines(d, lines);
 	for (size_t i = 0; i < LINES; i++)
-		json_object_set_new(o, lines[i].key, json_pack("{s:I, s:I, s:I}", "count", (json_int_t)lines[i].kind->n,
-			"size", (json_int_t)lines[i].kind->bytes, "reclaimable", (json_int_t)lines[i].kind->reclaimable));
+		json_object_set_new(o, lines[i].key,
+				    json_pack("{s:I, s:I, s:I}", "count",
+					      (json_int_t)lines[i].kind->n, "size",
+					      (json_int_t)lines[i].kind->bytes, "reclaimable",
+					      (json_int_t)lines[i].kind->reclaimable));
 	json_object_set_new(o, "total", json_integer((json_int_t)d->total));
 	if (verbose) {
 		json_object_set_new(o, "image_list", json_images(d));

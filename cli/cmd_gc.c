@@ -21,7 +21,8 @@ static const struct opt opts[] = {
 	  "shrink the build cache to SIZE, least recently used first" },
 	{ 0, "until", "DURATION", OPT_STR, offsetof(struct args, until),
 	  "drop build cache not used for DURATION (\"72h\"); with the others: spare what is newer" },
-	{ 'n', "dry-run", NULL, OPT_BOOL, offsetof(struct args, dry_run), "only say what would go" },
+	{ 'n', "dry-run", NULL, OPT_BOOL, offsetof(struct args, dry_run),
+	  "only say what would go" },
 	{ 0 },
 };
 
@@ -64,7 +65,8 @@ static void print_result(FILE *out, const struct gc_result *r, bool dry_run)
 
 	for (size_t i = 0; i < countof(lines); i++)
 		if (lines[i].c.n)
-			fprintf(out, "%6llu %-22s %s\n", (unsigned long long)lines[i].c.n, lines[i].what,
+			fprintf(out, "%6llu %-22s %s\n", (unsigned long long)lines[i].c.n,
+				lines[i].what,
 				lines[i].rows ? "" : format_size(lines[i].c.bytes, 4, size));
 	fprintf(out, "%s %s\n", dry_run ? "would free" : "freed", format_size(r->bytes, 4, size));
 }
@@ -87,6 +89,12 @@ static int gc_main(struct cli *c, void *args, int argc UNUSED, char **argv UNUSE
 }
 
 const struct cmd cmd_gc = {
-	.name = "gc", .synopsis = "[options]", .about = "remove what nothing needs any more",
-	.opts = opts, .args_size = sizeof(struct args), .defaults = gc_defaults, .max = 0, .run = gc_main,
+	.name = "gc",
+	.synopsis = "[options]",
+	.about = "remove what nothing needs any more",
+	.opts = opts,
+	.args_size = sizeof(struct args),
+	.defaults = gc_defaults,
+	.max = 0,
+	.run = gc_main,
 };

@@ -13,13 +13,17 @@ struct args {
 };
 
 static const struct opt opts[] = {
-	{ 0, "build", "ID", OPT_STR, offsetof(struct args, build), "explain this build instead of the last" },
+	{ 0, "build", "ID", OPT_STR, offsetof(struct args, build),
+	  "explain this build instead of the last" },
 	{ 0, "json", NULL, OPT_BOOL, offsetof(struct args, json), "print JSON, values in full" },
 	{ 0 },
 };
 
 static const char *const states[] = {
-	[BUILD_HIT] = "cached", [BUILD_MISS] = "executed", [BUILD_FAILED] = "failed", [BUILD_CANCELLED] = "not run",
+	[BUILD_HIT] = "cached",
+	[BUILD_MISS] = "executed",
+	[BUILD_FAILED] = "failed",
+	[BUILD_CANCELLED] = "not run",
 };
 
 static const char *state_name(enum build_state s)
@@ -61,7 +65,8 @@ static bool is_chosen(const struct chosen *c, const struct build_step_row *r)
 	return !c->line || (r->line <= c->line && c->line <= r->line_end);
 }
 
-static int check_chosen(const struct why *w, const struct chosen *c, const char *word, struct err *e)
+static int check_chosen(const struct why *w, const struct chosen *c, const char *word,
+			struct err *e)
 {
 	for (size_t i = 0; i < w->n; i++)
 		if (is_chosen(c, &w->v[i].row))
@@ -69,7 +74,9 @@ static int check_chosen(const struct why *w, const struct chosen *c, const char 
 	if (!word)
 		return 0;
 	err_set(e, ERR_NOT_FOUND, "build %s has no step at \"%s\"", w->build.id, word);
-	return err_hint(e, "tare why lists the steps; an instruction that only changes settings (ENV, CMD ...) is none");
+	return err_hint(
+		e,
+		"tare why lists the steps; an instruction that only changes settings (ENV, CMD ...) is none");
 }
 
 /* --- text --- */
@@ -101,13 +108,16 @@ static void print_inputs(const struct why_step *st, FILE *out)
 	char ago[CLOCK_TEXT_MAX];
 
 	if (st->earlier[0])
-		fprintf(out, "     compared with step %u of build %s, %s\n", st->earlier_index, st->earlier,
-			clock_ago(clock_now_ns() - st->earlier_ns, ago));
-	fputs(st->inputs.n ? "     its key was made of what it builds on, and\n" : "     its key was made of what it builds on\n", out);
+		fprintf(out, "     compared with step %u of build %s, %s\n", st->earlier_index,
+			st->earlier, clock_ago(clock_now_ns() - st->earlier_ns, ago));
+	fputs(st->inputs.n ? "     its key was made of what it builds on, and\n"
+			   : "     its key was made of what it builds on\n",
+	      out);
 	for (size_t i = 0; i < st->inputs.n; i++) {
 		struct str rest = str_of(st->inputs.v[i].value);
 
-		fprintf(out, "       %s: " STR_FMT "\n", st->inputs.v[i].name, STR_ARG(str_cut(&rest, '\n')));
+		fprintf(out, "       %s: " STR_FMT "\n", st->inputs.v[i].name,
+			STR_ARG(str_cut(&rest, '\n')));
 		while (rest.p && rest.n)
 			fprintf(out, "         " STR_FMT "\n", STR_ARG(str_cut(&rest, '\n')));
 	}
@@ -128,8 +138,9 @@ static void print_text(const struct why *w, const struct chosen *c, FILE *out)
 /* --- JSON --- */
 
 static const char *const causes[] = {
-	[WHY_CACHED] = "cached", [WHY_FIRST] = "first", [WHY_INPUT] = "input", [WHY_STEP] = "step", [WHY_ASKED] = "asked",
-	[WHY_UNFINISHED] = "unfinished", [WHY_GONE] = "gone", [WHY_NOT_RUN] = "not run",
+	[WHY_CACHED] = "cached", [WHY_FIRST] = "first",	    [WHY_INPUT] = "input",
+	[WHY_STEP] = "step",	 [WHY_ASKED] = "asked",	    [WHY_UNFINISHED] = "unfinished",
+	[WHY_GONE] = "gone",	 [WHY_NOT_RUN] = "not run",
 };
 
 static json_t *text_or_null(const char *s)
@@ -143,8 +154,9 @@ static json_t *json_difference(const struct why_step *st)
 {
 	if (st->cause != WHY_INPUT)
 		return json_null();
-	return json_pack("{s:o, s:o, s:o, s:o}", "name", text_or_null(st->name), "before", text_or_null(st->before),
-			 "after", text_or_null(st->after), "detail", text_or_null(st->detail));
+	return json_pack("{s:o, s:o, s:o, s:o}", "name", text_or_null(st->name), "before",
+			 text_or_null(st->before), "after", text_or_null(st->after), "detail",
+			 text_or_null(st->detail));
 }
 
 static json_t *json_step(const struct why *w, const struct why_step *st)
@@ -154,14 +166,16 @@ static json_t *json_step(const struct why *w, const struct why_step *st)
 	char key[DIGEST_TEXT_MAX];
 
 	for (size_t i = 0; i < st->inputs.n; i++)
-		json_array_append_new(inputs, json_pack("{s:o, s:o}", "name", text_or_null(st->inputs.v[i].name),
-							"value", text_or_null(st->inputs.v[i].value)));
+		json_array_append_new(inputs, json_pack("{s:o, s:o}", "name",
+							text_or_null(st->inputs.v[i].name), "value",
+							text_or_null(st->inputs.v[i].value)));
 	why_text(w, st, &text);
-	o = json_pack("{s:i, s:o, s:i, s:i, s:s, s:s, s:s, s:f, s:o, s:o}", "step", (int)st->row.index,
-		      "name", text_or_null(st->row.name), "line", (int)st->row.line, "line_end", (int)st->row.line_end,
-		      "state", state_name(st->row.state), "key", digest_text(&st->row.key, key),
-		      "cause", causes[st->cause], "seconds", st->row.seconds, "difference", json_difference(st),
-		      "inputs", inputs);
+	o = json_pack("{s:i, s:o, s:i, s:i, s:s, s:s, s:s, s:f, s:o, s:o}", "step",
+		      (int)st->row.index, "name", text_or_null(st->row.name), "line",
+		      (int)st->row.line, "line_end", (int)st->row.line_end, "state",
+		      state_name(st->row.state), "key", digest_text(&st->row.key, key), "cause",
+		      causes[st->cause], "seconds", st->row.seconds, "difference",
+		      json_difference(st), "inputs", inputs);
 	json_object_set_new(o, "reason", text_or_null(buf_view(&text).p));
 	json_object_set_new(o, "compared_with", text_or_null(st->earlier[0] ? st->earlier : NULL));
 	if (st->cause == WHY_STEP && st->cause_step)
@@ -177,10 +191,11 @@ static void print_json(const struct why *w, const struct chosen *c, FILE *out)
 	for (size_t i = 0; i < w->n; i++)
 		if (is_chosen(c, &w->v[i].row))
 			json_array_append_new(steps, json_step(w, &w->v[i]));
-	o = json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:o}", "build", w->build.id,
-		      "context", text_or_null(w->build.context), "dockerfile", text_or_null(w->build.dockerfile),
-		      "target", text_or_null(w->build.target), "started", clock_rfc3339(w->build.started_ns, began),
-		      "status", w->build.status, "steps", steps);
+	o = json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:o}", "build", w->build.id, "context",
+		      text_or_null(w->build.context), "dockerfile",
+		      text_or_null(w->build.dockerfile), "target", text_or_null(w->build.target),
+		      "started", clock_rfc3339(w->build.started_ns, began), "status",
+		      w->build.status, "steps", steps);
 	json_dumpf(o, out, JSON_INDENT(2));
 	fputc('\n', out);
 	json_decref(o);

@@ -239,13 +239,13 @@ static void test_rows(void **state)
 	auto_err struct err e = { 0 };
 	struct digest leaf = put_tree(t, "f", S_IFREG, NULL), top = put_tree(t, "d", S_IFDIR, &leaf);
 	struct digest stray = put_tree(t, "g", S_IFREG, &top), key = tmp_digest(1), other = tmp_digest(2);
-	char value[12 + DIGEST_TEXT_MAX] = "tree ", text[DIGEST_TEXT_MAX];
+	char value[12 + DIGEST_TEXT_MAX], text[DIGEST_TEXT_MAX];
 	struct key_input in[] = { { "instruction", "COPY" }, { "file", value } };
 	struct key_result none = { 0 };
 	auto_buf struct buf b = { 0 };
 	struct gc_result r;
 
-	strcat(value, digest_text(&top, text));
+	snprintf(value, sizeof(value), "tree %s", digest_text(&top, text));
 	assert_int_equal(keys_put(t->s, &key, &key, "f|0|1", &none, in, 2, &e), 0);
 	assert_int_equal(keys_put_inputs(t->s, &other, in, 2, &e), 0);	/* of no key, of no build */
 	r = gc(t, (struct gc_opts){ 0 });

@@ -82,74 +82,75 @@ static void check_reason(struct tmp_store *t, const char *what, unsigned step, e
 #define RUN(state) { "0", "RUN make", 0, state, NULL, { { "instruction", "RUN make" }, { "env V", "1" } } }
 #define LAST(state) { "0", "RUN last", 0, state, NULL, { { "instruction", "RUN last" } } }
 
+static const struct {
+	const char *what;
+	struct row before[STEPS], after[STEPS];
+	unsigned step;
+	enum why_cause cause;
+	const char *text;
+} reasons[] = {
+	{ "nothing differs", { FROM, RUN(BUILD_MISS) }, { FROM, RUN(BUILD_HIT) }, 2, WHY_CACHED, "" },
+	{ "a value", { FROM, RUN(BUILD_MISS) },
+	  { FROM, { "0", "RUN make", 0, BUILD_MISS, NULL, { { "instruction", "RUN make" }, { "env V", "2" } } } },
+	  2, WHY_INPUT, "env V was \"1\", is \"2\"" },
+	{ "a new one", { FROM, RUN(BUILD_MISS) },
+	  { FROM, { "0", "RUN make", 0, BUILD_MISS, NULL,
+		    { { "instruction", "RUN make" }, { "env A", "" }, { "env V", "1" } } } },
+	  2, WHY_INPUT, "env A is new: \"\"" },
+	{ "one that is gone", { FROM, RUN(BUILD_MISS) },
+	  { FROM, { "0", "RUN make", 0, BUILD_MISS, NULL, { { "instruction", "RUN make" } } } },
+	  2, WHY_INPUT, "env V is gone, it was \"1\"" },
+	{ "the same name twice",
+	  { FROM, { "0", "COPY a b", 0, BUILD_MISS, NULL, { { "file", "1" }, { "file", "2" } } } },
+	  { FROM, { "0", "COPY a b", 0, BUILD_MISS, NULL, { { "file", "1" }, { "file", "3" } } } },
+	  2, WHY_INPUT, "file was \"2\", is \"3\"" },
+	{ "the instruction", { FROM, RUN(BUILD_MISS) },
+	  { FROM, { "0", "RUN make all", 0, BUILD_MISS, NULL, { { "instruction", "RUN make all" } } } },
+	  2, WHY_INPUT, "instruction was \"RUN make\", is \"RUN make all\"" },
+	{ "the base", { FROM, RUN(BUILD_MISS) },
+	  { { "0", "FROM a", 0, BUILD_HIT, NULL, { { "base", "a sha256:02" } } }, RUN(BUILD_MISS) },
+	  2, WHY_STEP, "it builds on step 1, which changed: [0 1/9] FROM a" },
+	{ "a step further up", { FROM, RUN(BUILD_MISS), LAST(BUILD_MISS) },
+	  { { "0", "FROM a", 0, BUILD_HIT, NULL, { { "base", "a sha256:02" } } }, RUN(BUILD_MISS), LAST(BUILD_MISS) },
+	  3, WHY_STEP, "it builds on step 1, which changed: [0 1/9] FROM a" },
+	{ "a new step", { FROM, LAST(BUILD_MISS) }, { FROM, RUN(BUILD_MISS), LAST(BUILD_MISS) },
+	  2, WHY_FIRST, "first build of this step" },
+	{ "below a new step", { FROM, LAST(BUILD_MISS) }, { FROM, RUN(BUILD_MISS), LAST(BUILD_MISS) },
+	  3, WHY_STEP, "it builds on step 2, which changed: [0 2/9] RUN make" },
+	{ "below a removed step", { FROM, RUN(BUILD_MISS), LAST(BUILD_MISS) }, { FROM, LAST(BUILD_MISS) },
+	  2, WHY_STEP, "a step above it was added or removed" },
+	{ "asked for", { FROM, RUN(BUILD_MISS) },
+	  { FROM, { "0", "RUN make", 0, BUILD_MISS, "--no-cache", { { "instruction", "RUN make" }, { "env V", "1" } } } },
+	  2, WHY_ASKED, "nothing differs; asked for by --no-cache" },
+	{ "it had failed", { FROM, RUN(BUILD_FAILED) }, { FROM, RUN(BUILD_MISS) },
+	  2, WHY_UNFINISHED, "nothing differs; it did not end well in the earlier build" },
+	{ "its layer was removed", { FROM, RUN(BUILD_MISS) }, { FROM, RUN(BUILD_MISS) },
+	  2, WHY_GONE, "nothing differs; its result was no longer in the store" },
+	{ "not reached", { FROM, RUN(BUILD_MISS) }, { FROM, RUN(BUILD_CANCELLED) },
+	  2, WHY_NOT_RUN, "not run: the build ended before it" },
+	{ "another stage", { { "b", "RUN x", 1, BUILD_MISS, NULL, { { "env V", "1" } } },
+			     { "0", "COPY --from=b", 2, BUILD_MISS, NULL, { { "file", "1" } } } },
+	  { { "b", "RUN x", 3, BUILD_MISS, NULL, { { "env V", "2" } } },
+	    { "0", "COPY --from=b", 4, BUILD_MISS, NULL, { { "file", "1" } } } },
+	  2, WHY_STEP, "a stage that it reads changed" },
+};
+
 static void test_reasons(void **state)
 {
-	static const struct {
-		const char *what;
-		struct row before[STEPS], after[STEPS];
-		unsigned step;
-		enum why_cause cause;
-		const char *text;
-	} rows[] = {
-		{ "nothing differs", { FROM, RUN(BUILD_MISS) }, { FROM, RUN(BUILD_HIT) }, 2, WHY_CACHED, "" },
-		{ "a value", { FROM, RUN(BUILD_MISS) },
-		  { FROM, { "0", "RUN make", 0, BUILD_MISS, NULL, { { "instruction", "RUN make" }, { "env V", "2" } } } },
-		  2, WHY_INPUT, "env V was \"1\", is \"2\"" },
-		{ "a new one", { FROM, RUN(BUILD_MISS) },
-		  { FROM, { "0", "RUN make", 0, BUILD_MISS, NULL,
-			    { { "instruction", "RUN make" }, { "env A", "" }, { "env V", "1" } } } },
-		  2, WHY_INPUT, "env A is new: \"\"" },
-		{ "one that is gone", { FROM, RUN(BUILD_MISS) },
-		  { FROM, { "0", "RUN make", 0, BUILD_MISS, NULL, { { "instruction", "RUN make" } } } },
-		  2, WHY_INPUT, "env V is gone, it was \"1\"" },
-		{ "the same name twice",
-		  { FROM, { "0", "COPY a b", 0, BUILD_MISS, NULL, { { "file", "1" }, { "file", "2" } } } },
-		  { FROM, { "0", "COPY a b", 0, BUILD_MISS, NULL, { { "file", "1" }, { "file", "3" } } } },
-		  2, WHY_INPUT, "file was \"2\", is \"3\"" },
-		{ "the instruction", { FROM, RUN(BUILD_MISS) },
-		  { FROM, { "0", "RUN make all", 0, BUILD_MISS, NULL, { { "instruction", "RUN make all" } } } },
-		  2, WHY_INPUT, "instruction was \"RUN make\", is \"RUN make all\"" },
-		{ "the base", { FROM, RUN(BUILD_MISS) },
-		  { { "0", "FROM a", 0, BUILD_HIT, NULL, { { "base", "a sha256:02" } } }, RUN(BUILD_MISS) },
-		  2, WHY_STEP, "it builds on step 1, which changed: [0 1/9] FROM a" },
-		{ "a step further up", { FROM, RUN(BUILD_MISS), LAST(BUILD_MISS) },
-		  { { "0", "FROM a", 0, BUILD_HIT, NULL, { { "base", "a sha256:02" } } }, RUN(BUILD_MISS), LAST(BUILD_MISS) },
-		  3, WHY_STEP, "it builds on step 1, which changed: [0 1/9] FROM a" },
-		{ "a new step", { FROM, LAST(BUILD_MISS) }, { FROM, RUN(BUILD_MISS), LAST(BUILD_MISS) },
-		  2, WHY_FIRST, "first build of this step" },
-		{ "below a new step", { FROM, LAST(BUILD_MISS) }, { FROM, RUN(BUILD_MISS), LAST(BUILD_MISS) },
-		  3, WHY_STEP, "it builds on step 2, which changed: [0 2/9] RUN make" },
-		{ "below a removed step", { FROM, RUN(BUILD_MISS), LAST(BUILD_MISS) }, { FROM, LAST(BUILD_MISS) },
-		  2, WHY_STEP, "a step above it was added or removed" },
-		{ "asked for", { FROM, RUN(BUILD_MISS) },
-		  { FROM, { "0", "RUN make", 0, BUILD_MISS, "--no-cache", { { "instruction", "RUN make" }, { "env V", "1" } } } },
-		  2, WHY_ASKED, "nothing differs; asked for by --no-cache" },
-		{ "it had failed", { FROM, RUN(BUILD_FAILED) }, { FROM, RUN(BUILD_MISS) },
-		  2, WHY_UNFINISHED, "nothing differs; it did not end well in the earlier build" },
-		{ "its layer was removed", { FROM, RUN(BUILD_MISS) }, { FROM, RUN(BUILD_MISS) },
-		  2, WHY_GONE, "nothing differs; its result was no longer in the store" },
-		{ "not reached", { FROM, RUN(BUILD_MISS) }, { FROM, RUN(BUILD_CANCELLED) },
-		  2, WHY_NOT_RUN, "not run: the build ended before it" },
-		{ "another stage", { { "b", "RUN x", 1, BUILD_MISS, NULL, { { "env V", "1" } } },
-				     { "0", "COPY --from=b", 2, BUILD_MISS, NULL, { { "file", "1" } } } },
-		  { { "b", "RUN x", 3, BUILD_MISS, NULL, { { "env V", "2" } } },
-		    { "0", "COPY --from=b", 4, BUILD_MISS, NULL, { { "file", "1" } } } },
-		  2, WHY_STEP, "a stage that it reads changed" },
-	};
-	for (size_t i = 0; i < countof(rows); i++) {
+	for (size_t i = 0; i < countof(reasons); i++) {
 		tmp_store_setup(state);
 		struct tmp_store *t = *state;
 
-		record(t, rows[i].before);
-		check_reason(t, rows[i].what, 1, rows[i].before[0].state == BUILD_HIT ? WHY_CACHED : WHY_FIRST,
-			     rows[i].before[0].state == BUILD_HIT ? "" : "first build of this step");
-		record(t, rows[i].after);
-		check_reason(t, rows[i].what, rows[i].step, rows[i].cause, rows[i].text);
+		record(t, reasons[i].before);
+		check_reason(t, reasons[i].what, 1, reasons[i].before[0].state == BUILD_HIT ? WHY_CACHED : WHY_FIRST,
+			     reasons[i].before[0].state == BUILD_HIT ? "" : "first build of this step");
+		record(t, reasons[i].after);
+		check_reason(t, reasons[i].what, reasons[i].step, reasons[i].cause, reasons[i].text);
 		tmp_store_teardown(state);
 	}
 }
 
-static const char *tree(struct tmp_store *t, uint32_t mode, unsigned content, char *ret)
+static const char *tree(struct tmp_store *t, uint32_t mode, unsigned content, char ret[static 100])
 {
 	auto_err struct err e = { 0 };
 	auto_buf struct buf b = { 0 };
@@ -161,7 +162,7 @@ static const char *tree(struct tmp_store *t, uint32_t mode, unsigned content, ch
 	listing_add(&b, &l);
 	d = digest_of(b.p, b.n);
 	assert_int_equal(trees_put(t->s, &d, buf_view(&b), &e), 0);
-	sprintf(ret, "tree %s", digest_text(&d, text));
+	snprintf(ret, 100, "tree %s", digest_text(&d, text));
 	return ret;
 }
 
@@ -199,7 +200,7 @@ static void test_long_value(void **state)
 	struct why w = { 0 };
 
 	memset(longer, 'x', 99);
-	strcat(longer, "\xc3\xa9\xc3\xa9");
+	memcpy(longer + 99, "\xc3\xa9\xc3\xa9", 5);
 	record(t, rows);
 	rows[1].in[0].value = longer;
 	record(t, rows);
