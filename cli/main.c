@@ -18,6 +18,7 @@
 #include "runtime/sandbox/userns.h"
 
 static const struct cmd *const cmds[] = {
+	&cmd_build, &cmd_run, &cmd_ps, &cmd_rm,
 	&cmd_why, &cmd_df, &cmd_gc,
 	&cmd_version,
 	&cmd_complete,

@@ -177,23 +177,3 @@ int engine_rm(struct store *s, const char *ref, bool force, bool volumes, struct
 	container_free(c);
 	return r < 0 ? -1 : run_volumes_remove(s, &names, e);
 }
-
-int engine_image_users(struct store *s, struct image_users *ret, struct err *e)
-{
-	auto_containers struct container_list l = { 0 };
-	struct image_users u = { 0 };
-
-	if (container_list(s, &l, e) < 0)
-		return -1;
-	u.v = xcalloc(l.n + 1, sizeof(*u.v));
-	for (size_t i = 0; i < l.n; i++) {
-		auto_err struct err none = { 0 };
-		struct digest d;
-
-		if (digest_parse(str_of(container_text(l.v[i], "Image", NULL)), &d, &none) < 0)
-			continue;
-		u.v[u.n++] = (struct image_use){ d, xstrdup(l.v[i]->id), l.v[i]->state.status == CONTAINER_RUNNING };
-	}
-	*ret = u;
-	return 0;
-}

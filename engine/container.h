@@ -5,7 +5,6 @@
 
 #include "runtime/container/container.h"
 
-struct image_users;
 struct store;
 
 struct ps_args {
@@ -23,8 +22,5 @@ NODISCARD int engine_ps(struct store *s, const struct ps_args *a, struct contain
 /* Remove one by ID, name or start of an ID; with volumes its anonymous volumes, too. Errors: container_open()'s,
  * container_remove()'s. */
 NODISCARD int engine_rm(struct store *s, const char *ref, bool force, bool volumes, struct err *e);
-
-/* Which images containers were made from. */
-NODISCARD int engine_image_users(struct store *s, struct image_users *ret, struct err *e);
 
 #endif
