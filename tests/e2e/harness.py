@@ -23,6 +23,7 @@ import image as image_files
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 BASES = TOP / "tests" / "bases"
+ROOT = os.geteuid() == 0
 LIMIT = 120          # seconds that any one command may take, unless a test says otherwise
 
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
+EXPECTED = set()        # pids of what a fixture keeps running for the whole session
 
 
 def adopt():
@@ -30,7 +31,7 @@ def children():
                 found.discard(pid)
         except ChildProcessError:
             found.discard(pid)
-    return found
+    return found - EXPECTED
 
 
 def kill_children():

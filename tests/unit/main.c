@@ -21,6 +21,7 @@ int main(void)
 		suite_flags,
 		suite_ignore,
 		suite_words,
+		suite_erofs,
 		suite_fs,
 		suite_digest,
 		suite_clock,
@@ -33,6 +34,7 @@ int main(void)
 		suite_cgroup,
 		suite_seccomp,
 		suite_userns,
+		suite_net,
 	};
 	int failed = 0;
 

@@ -49,7 +49,7 @@ static void test_good(void **state UNUSED)
 		{ "{{(index .Objs 1).Name}} {{index .Objs 0 \"Name\"}}", "n2 n1" }, { "{{slice .L 1}} {{slice .Id 0 2}} {{slice .L 1 2}}", "[y z] ab [y]" },
 		{ "{{len .L}} {{len .Id}} {{len .Map}}", "3 3 2" }, { "{{eq .N 3}} {{eq .Id \"x\" \"abc\"}} {{ne .N 3}} {{lt .N 4}} {{ge .F 2}}", "true true false true false" },
 		{ "{{and .Yes .Id}} {{and .No .Nil.X}} {{or .No .Empty .N}} {{or .Id .Nil.X}} {{not .No}}", "abc false 3 abc true" },
-		{ "{{print 1 2 \"a\" \"b\" 3}}|{{println .Id .N}}|", "1 2a b3|abc 3\n|" }, { "{{printf \"%5d|%-5s|%05d|%x|%q|%v|%.2f|%t|%%\" 42 \"ab\" 42 255 \"q\\\"\" .L 1.239 true}}",
+		{ "{{print 1 2 \"a\" \"b\" 3}}|{{println .Id .N}}|", "1 2ab3|abc 3\n|" }, { "{{printf \"%5d|%-5s|%05d|%x|%q|%v|%.2f|%t|%%\" 42 \"ab\" 42 255 \"q\\\"\" .L 1.239 true}}",
 		  "   42|ab   |00042|ff|\"q\\\"\"|[x y z]|1.24|true|%" },
 		{ "{{pad .Id 1 2}}|{{truncate .Id 2}}|{{truncate .Utf 2}}", " abc  |ab|h" }, { "{{`raw \\n`}} {{\"esc\\t\\\"\"}}", "raw \\n esc\t\"" },
 		{ "{{.Map.k1 | printf \"%s=%s\" \"k\"}}", "k=v1" }, { "{{true}} {{-5}} {{0x1f}} {{1.25}} {{len \"\"}}", "true -5 31 1.25 0" },
@@ -84,7 +84,7 @@ static void test_bad(void **state UNUSED)
 		{ "{{if .Yes}}{{$y := 1}}{{end}}{{$y}}", "no variable" }, { "{{break}}", "range" }, { "{{define \"x\"}}{{end}}", "not supported" },
 		{ "{{range .N}}{{end}}", "range over" }, { "{{eq .Id 3}}", "compared" }, { "{{lt true false}}", "compared" }, { "{{printf \"%d\" \"x\"}}", "whole number" },
 		{ "{{printf \"%d\"}}", "more verbs" }, { "{{printf \"x\" 1}}", "more arguments" }, { "{{printf \"%z\" 1}}", "verb" }, { "{{.Id | .N}}", "function" },
-		{ "{{.Id )}}", "missing" }, { "{{(.Id}}", "missing" }, { "{{.Id ! }}", "no place" }, { "{{99999999999999999999}}", "" }, { "{{1x}}", "not a number" },
+		{ "{{.Id )}}", "left over" }, { "{{(.Id}}", "missing" }, { "{{.Id ! }}", "no place" }, { "{{99999999999999999999}}", "" }, { "{{1x}}", "not a number" },
 		{ "{{/* x }}", "comment" }, { "{{len upper}}", "function" }, { "{{.N 3}}", "argument" }, { "{{split .Id \"\"}}", "empty separator" },
 	};
 

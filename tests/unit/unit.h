@@ -32,6 +32,7 @@ int suite_copy(void);
 int suite_arena(void);
 int suite_clock(void);
 int suite_digest(void);
+int suite_erofs(void);
 int suite_fs(void);
 int suite_str(void);
 int suite_dockerfile(void);
@@ -52,5 +53,6 @@ int suite_keys(void);
 int suite_userns(void);
 int suite_gc(void);
 int suite_why(void);
+int suite_net(void);
 
 #endif

@@ -1,0 +1,4 @@
+const char *word(int i)
+{
+	return i ? "" : ", ";
+}
