@@ -121,6 +121,8 @@ static void test_hosts(void **state)
 #define want_ok(call) do { struct err e_ = { 0 }; struct err *e = &e_; if ((call) < 0) { \
 	fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, err_text(e)); return 1; } } while (0)
 
+#define WORLD_DIR "/tmp/tare-unit-net-%d"
+
 struct world {
 	int world, host;		/* namespaces */
 	int server;			/* listens in the world */
@@ -128,7 +130,7 @@ struct world {
 	char dir[64];
 };
 
-static const struct in_addr ip_of(const char *s)
+static struct in_addr ip_of(const char *s)
 {
 	struct in_addr a = { 0 };
 
@@ -162,16 +164,9 @@ static int world_make(struct world *w)
 	want_ok(link_add_addr(&s, index, ip_of("192.0.2.2"), ip_of("192.0.2.1"), e));
 	want_ok(link_add_default(&s, index, ip_of("192.0.2.1"), e));
 	nl_close(&s);
-	snprintf(w->dir, sizeof(w->dir), "/tmp/tare-unit-net-%d", getpid());
+	snprintf(w->dir, sizeof(w->dir), WORLD_DIR, getpid());
 	want(mkdir(w->dir, 0700) == 0);
 	return 0;
-}
-
-static void world_done(const struct world *w)
-{
-	auto_err struct err e = { 0 };
-
-	(void)!fs_remove(AT_FDCWD, w->dir, &e);
 }
 
 /* From inside n to the world's server; returns who the server thinks we are, 0.0.0.0 if we did not get there. */
@@ -257,7 +252,7 @@ static bool all_gone(void)
 
 static int way_out(struct world *w)
 {
-	struct net *a, *b, *none;
+	struct net *a, *b, *c, *none;
 	struct net_host *h;
 
 	net_host_new(w->dir, &h);
@@ -271,10 +266,11 @@ static int way_out(struct world *w)
 	want(call_world(w, none).s_addr == 0);
 	net_close(a, true);
 	net_close(none, true);
-	want_ok(net_open(h, NET_BRIDGE, &b, e));
-	want(b == a);				/* the idle one, of the same kind */
-	want(call_world(w, b).s_addr == ip_of("192.0.2.2").s_addr);
-	net_close(b, true);
+	want_ok(net_open(h, NET_BRIDGE, &c, e));
+	want(c == a);				/* the idle one, of the same kind */
+	want(call_world(w, c).s_addr == ip_of("192.0.2.2").s_addr);
+	net_close(b, false);
+	net_close(c, true);
 	net_host_free(h);
 	return 0;
 }
@@ -435,6 +431,8 @@ static int no_root(struct world *w UNUSED)
 
 static void in_world(int (*fn)(struct world *), bool check_gone)
 {
+	auto_err struct err e = { 0 };
+	char dir[64];
 	int status;
 	pid_t pid;
 
@@ -444,12 +442,12 @@ static void in_world(int (*fn)(struct world *), bool check_gone)
 	pid = fork();
 	if (pid == 0) {
 		struct world w = { 0 };
-		int r = world_make(&w) || fn(&w) || (check_gone && !all_gone());
 
-		world_done(&w);
-		_exit(r);
+		_exit(world_make(&w) || fn(&w) || (check_gone && !all_gone()));
 	}
 	waitpid(pid, &status, 0);
+	snprintf(dir, sizeof(dir), WORLD_DIR, pid);
+	check(fs_remove(AT_FDCWD, dir, &e) == 0, "%s", err_text(&e));
 	check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
 }
 
