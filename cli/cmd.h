@@ -11,10 +11,15 @@ extern const struct cmd cmd_complete;
 extern const struct cmd cmd_debug_ast, cmd_debug_expand, cmd_debug_ignore, cmd_debug_words;
 extern const struct cmd cmd_df;
 extern const struct cmd cmd_gc;
+extern const struct cmd cmd_history;
+extern const struct cmd cmd_images, cmd_import, cmd_inspect;
+extern const struct cmd cmd_load;
 extern const struct cmd cmd_man;
 extern const struct cmd cmd_ps;
 extern const struct cmd cmd_rm;
+extern const struct cmd cmd_rmi;
 extern const struct cmd cmd_run;
+extern const struct cmd cmd_save, cmd_tag;
 extern const struct cmd cmd_version;
 extern const struct cmd cmd_why;
 

@@ -19,6 +19,8 @@
 
 static const struct cmd *const cmds[] = {
 	&cmd_build, &cmd_run, &cmd_ps, &cmd_rm,
+	&cmd_images, &cmd_inspect, &cmd_history, &cmd_tag, &cmd_rmi,
+	&cmd_save, &cmd_load, &cmd_import,
 	&cmd_why, &cmd_df, &cmd_gc,
 	&cmd_version,
 	&cmd_complete,

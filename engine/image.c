@@ -3,6 +3,7 @@
 #include "engine/image.h"
 
 #include "cache/db.h"
+#include "runtime/container/container.h"
 
 int image_resolve(struct store *s, const char *name, struct image_row *ret, struct err *e)
 {
@@ -37,14 +38,6 @@ int image_tag(struct store *s, const char *src, const char *dst, struct err *e)
 	return images_tag(s, ref_canonical(&ref, name), &row.manifest, e);
 }
 
-void image_users_done(struct image_users *u)
-{
-	for (size_t i = 0; i < u->n; i++)
-		free(u->v[i].container);
-	free(u->v);
-	*u = (struct image_users){ 0 };
-}
-
 void image_removal_done(struct image_removal *r)
 {
 	strv_done(&r->untagged);
@@ -52,18 +45,22 @@ void image_removal_done(struct image_removal *r)
 }
 
 /* ERR_CONFLICT if a container is in the way of removing the image. */
-static int check_users(const struct image_row *row, bool force, const struct image_users *users, struct err *e)
+static int check_users(struct store *s, const struct image_row *row, bool force, struct err *e)
 {
+	auto_containers struct container_list l = { 0 };
 	char id[DIGEST_TEXT_MAX];
 
-	for (size_t i = 0; users && i < users->n; i++) {
-		const struct image_use *u = &users->v[i];
+	if (container_list(s, &l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l.n; i++) {
+		bool running = l.v[i]->state.status == CONTAINER_RUNNING;
 
-		if (!digest_eq(&u->image, &row->config) || (force && !u->running))
+		if (strcmp(container_text(l.v[i], "Image", NULL), digest_text(&row->config, id)) != 0 ||
+		    (force && !running))
 			continue;
 		err_set(e, ERR_CONFLICT, "image %.12s is used by the %s container %.12s", digest_hex(&row->config, id),
-			u->running ? "running" : "stopped", u->container);
-		return err_hint(e, u->running ? "stop and remove the container first" :
+			running ? "running" : "stopped", l.v[i]->id);
+		return err_hint(e, running ? "stop and remove the container first" :
 				   "remove the container first, or use --force");
 	}
 	return 0;
@@ -102,8 +99,7 @@ static const char *as_name(const char *name, const struct strv *names, char text
 	return strv_has(names, ref_canonical(&ref, text)) ? text : NULL;
 }
 
-int image_remove(struct store *s, const char *name, bool force, const struct image_users *users,
-		 struct image_removal *ret, struct err *e)
+int image_remove(struct store *s, const char *name, bool force, struct image_removal *ret, struct err *e)
 {
 	char text[REF_TEXT_MAX], id[DIGEST_TEXT_MAX];
 	auto_strv struct strv names = { 0 };
@@ -125,7 +121,7 @@ int image_remove(struct store *s, const char *name, bool force, const struct ima
 		err_set(e, ERR_CONFLICT, "image %.12s has %zu names", digest_hex(&row.config, id), names.n);
 		return err_hint(e, "remove it by one of its names, or all of them with --force");
 	}
-	if (check_users(&row, force, users, e) < 0)
+	if (check_users(s, &row, force, e) < 0)
 		return -1;
 	if (remove_all(s, &row, &names, ret, e) < 0)
 		return -1;

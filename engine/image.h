@@ -15,17 +15,6 @@ NODISCARD int image_open(struct store *s, const char *name, struct image *ret, s
 /* Give the image src one more name, dst (a reference without digest). Errors: ERR_USAGE, ERR_NOT_FOUND. */
 NODISCARD int image_tag(struct store *s, const char *src, const char *dst, struct err *e);
 
-/* The IMAGE IDs (config digests) that containers were made from; a container without image counts not. */
-struct image_users {
-	struct image_use {
-		struct digest image;
-		char *container;	/* its ID; owned */
-		bool running;
-	} *v;
-	size_t n;
-};
-void image_users_done(struct image_users *u);
-
 struct image_removal {		/* what image_remove() did, in order; { 0 } is a valid empty one */
 	struct strv untagged;	/* familiar names */
 	struct strv deleted;	/* "sha256:..." of the image */
@@ -39,7 +28,7 @@ void image_removal_done(struct image_removal *r);
  * Errors: ERR_CONFLICT (a container uses the image: with force only a running one is in the way;
  *         several names and no force), ERR_NOT_FOUND.
  */
-NODISCARD int image_remove(struct store *s, const char *name, bool force, const struct image_users *users,
-			   struct image_removal *ret, struct err *e);
+NODISCARD int image_remove(struct store *s, const char *name, bool force, struct image_removal *ret,
+			   struct err *e);
 
 #endif

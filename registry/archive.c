@@ -2,8 +2,6 @@
 /* Archives as an origin: opening, telling the dialect, reading layers. */
 #include "registry/archive.h"
 
-#include <poll.h>
-
 #include "base/fs.h"
 #include "cache/archive.h"
 #include "cache/lease.h"
@@ -161,31 +159,14 @@ static int spool_open(struct lease *l, struct err *e)
 	return fd;
 }
 
-struct fd_source {
-	struct job *j;
-	int fd;
-};
-
-static ssize_t source_get(void *arg, void *p, size_t n, struct err *e)
-{
-	struct fd_source *s = arg;
-
-	if (job_check(s->j, e) < 0)
-		return -1;
-	/* a pipe may stay silent for ever: wait in a way that can be cancelled */
-	if (job_wait_fd(s->j, s->fd, POLLIN, -1, e) < 0)
-		return -1;
-	return bytes_get_fd(&s->fd, p, n, e);
-}
-
 static int spool_all(struct job *j, int in, int out, struct err *e)
 {
-	struct fd_source src = { j, in };
+	struct job_fd src = { j, in };
 	auto_archive struct archive_in *zip = NULL;
 	auto_free char *p = xmalloc(1 << 18);
 	ssize_t n;
 
-	if (archive_unzip(source_get, &src, &zip, e) < 0)
+	if (archive_unzip(job_fd_get, &src, &zip, e) < 0)
 		return -1;
 	while ((n = archive_get(zip, p, 1 << 18, e)) > 0)
 		if (fs_write_all(out, p, (size_t)n, e) < 0)

@@ -2,6 +2,8 @@
 /* The one loop of all copies, and what both ends share. */
 #include "registry/copy.h"
 
+#include <poll.h>
+
 #include "image/manifest.h"
 
 struct offer *offers_add(struct offers *o)
@@ -39,6 +41,15 @@ void offer_manifest(const struct offer *o, struct buf *ret)
 		layers[i].size = o->layers[i].tar_size;
 	}
 	manifest_text(&config, layers, o->nlayers, ret);
+}
+
+ssize_t job_fd_get(void *arg, void *p, size_t n, struct err *e)
+{
+	struct job_fd *s = arg;
+
+	if (job_check(s->j, e) < 0 || job_wait_fd(s->j, s->fd, POLLIN, -1, e) < 0)
+		return -1;
+	return bytes_get_fd(&s->fd, p, n, e);
 }
 
 void origin_free(struct origin *o)

@@ -65,28 +65,33 @@ int local_open(struct store *s, const struct image_row *row, struct image *ret, 
 	return 0;
 }
 
-/* Fill in the layers of o from its config and the store's rows. */
-static int offer_layers(struct store *s, struct offer *o, struct err *e)
+int local_layer_size(struct store *s, const struct digest *diff_id, uint64_t *ret, struct err *e)
 {
 	char text[DIGEST_TEXT_MAX];
 	int64_t size;
+	int r;
 
+	if (store_pin(s, diff_id, e) < 0)
+		return -1;
+	r = db_get_int(store_db(s), "SELECT tar_size FROM layers WHERE diff_id = ?", BIND(db_digest(diff_id)),
+		       &size, e);
+	if (r <= 0)
+		return r < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "layer %s is not in the store",
+					    digest_text(diff_id, text));
+	*ret = (uint64_t)size;
+	return 0;
+}
+
+/* Fill in the layers of o from its config and the store's rows. */
+static int offer_layers(struct store *s, struct offer *o, struct err *e)
+{
 	free(o->layers);
 	o->nlayers = config_diff_ids(o->config);
 	o->layers = xcalloc(o->nlayers + 1, sizeof(*o->layers));
 	for (size_t i = 0; i < o->nlayers; i++) {
-		struct offer_layer *l = &o->layers[i];
-		int r;
-
-		l->diff_id = config_diff_id(o->config, i);
-		if (store_pin(s, &l->diff_id, e) < 0)
+		o->layers[i].diff_id = config_diff_id(o->config, i);
+		if (local_layer_size(s, &o->layers[i].diff_id, &o->layers[i].tar_size, e) < 0)
 			return -1;
-		r = db_get_int(store_db(s), "SELECT tar_size FROM layers WHERE diff_id = ?",
-			       BIND(db_digest(&l->diff_id)), &size, e);
-		if (r <= 0)
-			return r < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "layer %s is not in the store",
-						    digest_text(&l->diff_id, text));
-		l->tar_size = (uint64_t)size;
 	}
 	return 0;
 }

@@ -46,6 +46,9 @@ NODISCARD int local_put(struct store *s, const struct config *c, const char *nam
 NODISCARD int local_put_text(struct store *s, struct str text, const struct config *c, const char *name,
 			     struct image_row *ret, struct err *e);
 
+/* Bytes of a stored layer's tar; pins the layer. Errors: ERR_NOT_FOUND. */
+NODISCARD int local_layer_size(struct store *s, const struct digest *diff_id, uint64_t *ret, struct err *e);
+
 /* The store as an origin: the images called names (one offer each, however many names mean it). A name that is
  * an ID brings none. *ret is the caller's, origin_free(); names stays the caller's until then. */
 struct origin *local_origin(struct store *s, const struct strv *names);

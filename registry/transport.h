@@ -69,6 +69,14 @@ struct target_type {
 };
 struct target { const struct target_type *type; };
 
+struct job_fd {
+	struct job *j;
+	int fd;
+};
+/* bytes_get for a descriptor that may be silent for long, as pipes are: ends when the job is cancelled.
+ * arg: struct job_fd * */
+ssize_t job_fd_get(void *arg, void *p, size_t n, struct err *e);
+
 void origin_free(struct origin *o);	/* NULL is fine */
 void target_free(struct target *t);
 static inline void origin_cleanup(struct origin **o) { origin_free(*o); }

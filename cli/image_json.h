@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images and containers as the JSON objects that Docker's inspect shows. */
+#ifndef CLI_IMAGE_JSON_H
+#define CLI_IMAGE_JSON_H
+
+#include <jansson.h>
+
+#include "registry/local.h"
+
+struct container;
+
+/* names: canonical. full: also the fields that are left out of JSON when they are empty, so that a template can ask
+ * for them. The caller owns the result. */
+json_t *image_json(const struct image *i, const struct strv *names, bool full);
+json_t *container_json(const struct container *c);
+
+#endif
