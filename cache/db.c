@@ -10,9 +10,13 @@
 #include "base/fault.h"
 
 #define DB_BUSY_MS 60000
-/* Pages that the WAL may reach before it is copied back. Whoever opens the database first reads the whole
- * WAL, so it is kept small: 128 pages cost a start 0.3 ms. */
-#define DB_CHECKPOINT_PAGES 128
+/*
+ * The WAL is copied back when it has so many pages: passively, by a process that goes on, or with
+ * the WAL emptied, by one that ends. The second keeps it small: whoever opens the database first
+ * reads the whole WAL (1 MiB takes 0.5 ms), and cannot know what of it was copied back already.
+ */
+#define DB_WAL_PAGES 1000
+#define DB_WAL_PAGES_LEFT 256
 
 struct slot {			/* a prepared statement, found by its text */
 	const char *sql;
@@ -29,6 +33,7 @@ struct db {
 	unsigned depth;		/* nested transactions of the thread that holds the lock */
 	bool doomed;		/* an inner one was rolled back */
 	bool lazy;		/* commits are not synced now */
+	int wal_pages;		/* of the WAL at our last commit */
 };
 
 /* --- errors --- */
@@ -75,13 +80,23 @@ static int db_error(struct db *db, int rc, const char *what, struct err *e)
 
 /* --- opening --- */
 
+static int after_commit(void *arg, sqlite3 *c, const char *name, int pages)
+{
+	struct db *db = arg;
+
+	db->wal_pages = pages;
+	if (pages >= DB_WAL_PAGES)	/* busy or no room: the next commit tries again */
+		sqlite3_wal_checkpoint_v2(c, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
 static int db_setup(struct db *db, struct err *e)
 {
 	int on = 1;
 
 	sqlite3_extended_result_codes(db->c, 1);
 	sqlite3_busy_timeout(db->c, DB_BUSY_MS);
-	sqlite3_wal_autocheckpoint(db->c, DB_CHECKPOINT_PAGES);
+	sqlite3_wal_hook(db->c, after_commit, db);
 	/* The last process to leave would copy the WAL back and sync: every short command would pay
 	 * for that. */
 	sqlite3_db_config(db->c, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -119,6 +134,10 @@ void db_close(struct db *db)
 		return;
 	for (size_t i = 0; i < db->nslots; i++)
 		sqlite3_finalize(db->slots[i].s);
+	if (db->wal_pages >= DB_WAL_PAGES_LEFT) {
+		sqlite3_busy_timeout(db->c, 0);	/* not while others read: they will do it */
+		sqlite3_wal_checkpoint_v2(db->c, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	}
 	sqlite3_close(db->c);
 	pthread_mutex_destroy(&db->lock);
 	free(db->slots);
