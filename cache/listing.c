@@ -102,6 +102,19 @@ static int diff_inside(struct differ *d, const struct listing_entry *was, const 
 	return r != 0 ? r : say(d, is, "something in it changed");
 }
 
+/* The start of each digest is enough to see which version is which. */
+static void contents_text(const struct listing_entry *was, const struct listing_entry *is, char *ret,
+			  size_t max)
+{
+	struct digest a = { .alg = HASH_SHA256 }, b = { .alg = HASH_SHA256 };
+	char old[DIGEST_TEXT_MAX], new[DIGEST_TEXT_MAX];
+
+	memcpy(a.b, was->digest, 32);
+	memcpy(b.b, is->digest, 32);
+	snprintf(ret, max, "contents changed, %.12s -> %.12s (%llu -> %llu bytes)", digest_hex(&a, old),
+		 digest_hex(&b, new), (unsigned long long)was->size, (unsigned long long)is->size);
+}
+
 static int diff_entries(struct differ *d, const struct listing_entry *was, const struct listing_entry *is,
 			struct err *e)
 {
@@ -118,7 +131,7 @@ static int diff_entries(struct differ *d, const struct listing_entry *was, const
 	else if (was->type == S_IFLNK && memcmp(was->digest, is->digest, 32) != 0)
 		snprintf(text, sizeof(text), "link target changed");
 	else if (memcmp(was->digest, is->digest, 32) != 0 || was->size != is->size)
-		snprintf(text, sizeof(text), "contents changed");
+		contents_text(was, is, text, sizeof(text));
 	else
 		return 0;
 	return say(d, is, text);

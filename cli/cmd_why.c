@@ -89,17 +89,31 @@ static void print_head(const struct why *w, FILE *out)
 		clock_ago(clock_now_ns() - w->build.started_ns, ago), w->build.status);
 }
 
+/* No instruction's text moves the cursor. */
+static void print_clean(struct str s, FILE *out)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		fputc(c == '\t' || (c >= ' ' && c != 0x7f) ? c : '?', out);
+	}
+}
+
 static void print_line(const struct why *w, const struct why_step *st, FILE *out)
 {
 	auto_buf struct buf text = { 0 };
 
-	fprintf(out, "%3u  %-9s %s", st->row.index, state_name(st->row.state), st->row.name);
+	fprintf(out, "%3u  %-9s ", st->row.index, state_name(st->row.state));
+	print_clean(str_of(st->row.name), out);
 	if (st->row.state == BUILD_MISS || st->row.state == BUILD_FAILED)
 		fprintf(out, "  %.1fs", st->row.seconds);
 	fputc('\n', out);
 	why_text(w, st, &text);
-	if (text.n)
-		fprintf(out, "     %s\n", text.p);
+	if (text.n) {
+		fputs("     ", out);
+		print_clean(buf_view(&text), out);
+		fputc('\n', out);
+	}
 }
 
 /* What the key was made of, a line each; a value of several lines is indented. */
@@ -116,10 +130,15 @@ static void print_inputs(const struct why_step *st, FILE *out)
 	for (size_t i = 0; i < st->inputs.n; i++) {
 		struct str rest = str_of(st->inputs.v[i].value);
 
-		fprintf(out, "       %s: " STR_FMT "\n", st->inputs.v[i].name,
-			STR_ARG(str_cut(&rest, '\n')));
-		while (rest.p && rest.n)
-			fprintf(out, "         " STR_FMT "\n", STR_ARG(str_cut(&rest, '\n')));
+		fputs("       ", out);
+		print_clean(str_of(st->inputs.v[i].name), out);
+		fputs(": ", out);
+		print_clean(str_cut(&rest, '\n'), out);
+		while (rest.p && rest.n) {
+			fputs("\n         ", out);
+			print_clean(str_cut(&rest, '\n'), out);
+		}
+		fputc('\n', out);
 	}
 }
 
