@@ -91,8 +91,8 @@ void do_newfs(struct child *c, const struct step *st)
 	int fs = (int)syscall(SYS_fsopen, st->s[0], FSOPEN_CLOEXEC), fd = -1;
 	const char *opt = step_next(st->s[0]);
 
-	for (; fs >= 0 && nopt; nopt--, opt = step_next(opt))
-		if (fs_option(fs, opt + (*opt == '?')) < 0 && *opt != '?')
+	for (; nopt; nopt--, opt = step_next(opt))
+		if (fs >= 0 && fs_option(fs, opt + (*opt == '?')) < 0 && *opt != '?')
 			newfs_fail(c, st, fs, opt);
 	if (fs >= 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
 		fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, st->op->arg[1]);

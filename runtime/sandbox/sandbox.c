@@ -98,9 +98,8 @@ static void plan_limits(struct planner *p, const struct spec *sp)
 static void plan_ids(struct planner *p, struct sandbox *sb, const struct spec *sp)
 {
 	static const char *const none[] = { NULL };
-	bool fixed = host_no_setgroups(sb->host) && sp->ngroups == 0;
-
-	planner_put(p, PLAN_IDS, PLAN_A(sp->uid, sp->gid, fixed ? PLAN_NO_SETGROUPS : 0, (int64_t)sp->ngroups), none,
+	planner_put(p, PLAN_IDS, PLAN_A(sp->uid, sp->gid, host_no_setgroups(sb->host) ? PLAN_NO_SETGROUPS : 0,
+						(int64_t)sp->ngroups), none,
 		    (struct str){ (const char *)sp->groups, sp->ngroups * sizeof(gid_t) });
 }
 

@@ -82,7 +82,7 @@ struct spec {
 	bool mkdir_cwd;		/* make cwd (root:root 0755) if it is missing */
 	uid_t uid;
 	gid_t gid;
-	const gid_t *groups;	/* the exact supplementary groups */
+	const gid_t *groups;	/* the exact supplementary groups; none can be had where only one ID exists (userns.h) */
 	size_t ngroups;
 	mode_t umask;
 

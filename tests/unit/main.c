@@ -35,6 +35,9 @@ int main(void)
 		suite_seccomp,
 		suite_userns,
 		suite_net,
+		suite_container,
+		suite_run_args,
+		suite_sandbox,
 	};
 	int failed = 0;
 
