@@ -20,6 +20,7 @@ extern const struct cmd cmd_rm;
 extern const struct cmd cmd_rmi;
 extern const struct cmd cmd_run;
 extern const struct cmd cmd_save, cmd_tag;
+extern const struct cmd cmd_info;
 extern const struct cmd cmd_version;
 extern const struct cmd cmd_why;
 

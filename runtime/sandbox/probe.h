@@ -8,14 +8,13 @@
 #include "base/str.h"
 
 enum probe_id {
-	PROBE_USERNS,		/* user namespace: none needed, ranges, single ID */
-	PROBE_OVERLAY,		/* overlay mounts, by the new mount interface */
+	PROBE_USERNS,		/* which user IDs there are */
+	PROBE_OVERLAY,		/* overlay mounts with an upper directory in the store */
 	PROBE_EROFS,		/* EROFS mounted straight from files */
 	PROBE_IDMAP,		/* ID-mapped mounts */
-	PROBE_CGROUP,		/* version and controllers that can be limited */
-	PROBE_SECCOMP,
-	PROBE_NETNS,
-	PROBE_BRIDGE,		/* links with outbound NAT */
+	PROBE_CGROUP,		/* version, and the controllers that can be limited */
+	PROBE_SECCOMP,		/* system call filters */
+	PROBE_NETNS,		/* network namespaces */
 	PROBE_COUNT
 };
 
@@ -26,7 +25,10 @@ struct probe {
 	const char *hint;	/* what to do about it; static, or NULL */
 };
 
-/* Find out one thing, now: some tenths of a millisecond, nothing is left. Never fails: an obstacle is the answer. */
+/*
+ * Find out one thing, now, by trying it: at most some milliseconds, nothing is left. scratch: a directory where the store
+ * is. Never fails: an obstacle is the answer. Uses fork(): not for a process with threads that hold locks.
+ */
 void probe_one(enum probe_id id, const char *scratch, struct probe *ret);
 void probe_done(struct probe *p);
 
