@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Commands are killed at every one of their durable steps (TARE_FAULT, base/fault.h): nothing that was
+committed is lost, what is left is garbage that `tare gc` removes, and the command works the next time.
+"""
+import signal
+import subprocess
+import time
+
+import pytest
+
+import harness
+import storecheck
+
+FILE = "FROM busybox\nCOPY a.txt /a.txt\nRUN cat /a.txt > /b.txt\nENV X=1\n"
+MOST = 120          # points that one command may pass
+
+
+@pytest.fixture(scope="module")
+def filled(binary, scratch, busybox_tar):
+    """A store with an image, a build of it with cache, and some garbage."""
+    top = scratch / "filled"
+    top.mkdir()
+    t = harness.Tare(binary, top / "store", scratch=top)
+    t("import", busybox_tar, "busybox")
+    ctx = t.context({"Dockerfile": FILE, "a.txt": "one\n"})
+    t.build(ctx, "-t", "kept")
+    (ctx / "a.txt").write_text("two\n")
+    t.build(ctx, "-t", "old")
+    t("rmi", "-f", "old")
+    return t
+
+
+def copy_of(filled, tmp, n):
+    root = tmp / f"store{n}"
+    subprocess.run(["cp", "-a", filled.root, root], check=True)
+    return harness.Tare(filled.binary, root, scratch=tmp)
+
+
+def kill_everywhere(filled, tmp, command, after):
+    """Run command(tare, env) on copies of the store, killed at its 1st, 2nd ... point until it ends by itself."""
+    kept = image_id(filled, "kept")
+    for n in range(1, MOST):
+        t = copy_of(filled, tmp, n)
+        r = command(t, {"TARE_FAULT": f"*:{n}"})
+        if r.code == 0:
+            assert n > 3, "it hardly passed a point"
+            after(t)
+            return
+        assert r.code in (-signal.SIGKILL, 128 + signal.SIGKILL), f"point {n}\n{r}"
+        storecheck.check(t.root)
+        assert image_id(t, "kept") == kept
+        t("gc")
+        storecheck.check(t.root, clean=True)
+        r = command(t, {})
+        assert r.code == 0, f"after a kill at point {n}\n{r}"
+        after(t)
+        storecheck.check(t.root)
+        subprocess.run(["rm", "-rf", t.root], check=True)
+    raise AssertionError(f"more than {MOST} points")
+
+
+def image_id(t, name):
+    return t("inspect", "--format", "{{.Id}}", name).out.strip()
+
+
+def test_build(filled, tmp):
+    ctx = filled.context({"Dockerfile": FILE, "a.txt": "three\n"})
+
+    def after(t):
+        assert t.run("new", "cat", "/b.txt").out == "three\n"
+        assert t.run("kept", "cat", "/b.txt").out == "one\n"
+    kill_everywhere(filled, tmp, lambda t, env: t("build", "-q", "-t", "new", ctx, code=None, env=env), after)
+
+
+def test_import(filled, tmp, busybox_tar):
+    tar = tmp / "other.tar"
+    top = harness.write_tree(tmp / "tree", {"hello": "hello\n", "dir/file": "x"})
+    harness.run(["tar", "-C", top, "-cf", tar, "."], check=True)
+
+    def after(t):
+        assert t.files("other")["hello"].text == "hello\n"
+    kill_everywhere(filled, tmp, lambda t, env: t("import", tar, "other", code=None, env=env), after)
+
+
+def test_gc(filled, tmp):
+    def after(t):
+        storecheck.check(t.root, clean=True)
+        assert t.run("kept", "cat", "/b.txt").out == "one\n"
+    kill_everywhere(filled, tmp, lambda t, env: t("gc", "--all", code=None, env=env), after)
+
+
+def test_tag_and_rmi(filled, tmp):
+    def both(t, env):
+        r = t("tag", "kept", "again", code=None, env=env)
+        return r if r.code else t("rmi", "again", code=None, env=env)
+    kill_everywhere(filled, tmp, both, lambda t: t.fails("inspect", "again"))
+
+
+def test_first_command(binary, tmp, busybox_tar):
+    """The store itself is being made."""
+    for n in range(1, MOST):
+        t = harness.Tare(binary, tmp / f"first{n}", scratch=tmp)
+        r = t("import", busybox_tar, "busybox", code=None, env={"TARE_FAULT": f"*:{n}"})
+        if r.code == 0:
+            assert n > 3
+            return
+        assert r.code == -signal.SIGKILL, r
+        t("import", busybox_tar, "busybox")
+        t("gc")
+        storecheck.check(t.root, clean=True)
+        assert t.run("busybox", "echo", "ok").out == "ok\n"
+
+
+def test_killed_at_any_moment(filled, tmp):
+    """Between the named points, too: killed a little later each time."""
+    for n in range(20):
+        t = copy_of(filled, tmp, n)
+        ctx = t.context({"Dockerfile": FILE, "a.txt": f"{n}\n"})
+        with t.start("build", "-q", "-t", "new", ctx) as b:
+            time.sleep(n * 0.004)
+            b.stop(signal.SIGKILL)
+        storecheck.check(t.root)
+        t("gc")
+        storecheck.check(t.root, clean=True)
+        t.build(ctx, "-t", "new")
+        assert t.run("new", "cat", "/b.txt").out == f"{n}\n"
+        subprocess.run(["rm", "-rf", t.root], check=True)
+
+
+def test_run_killed(filled, tmp):
+    """A container's process is killed: what it had written stays, its layers are spared, rm and gc do the rest."""
+    t = copy_of(filled, tmp, 0)
+    with t.start("run", "--name", "box", "--network", "none", "kept", "sh", "-c", "echo x > /x; echo up; sleep 99") as c:
+        c.expect("up")
+        t("gc", "--all")
+        storecheck.check(t.root)
+        c.stop(signal.SIGKILL)
+    t("rmi", "-f", "kept")
+    t("gc", "--all")
+    storecheck.check(t.root)
+    assert "box" in t("ps", "-a").out
+    t("rm", "-f", "box")
+    t("gc", "--all")
+    storecheck.check(t.root, clean=True)
