@@ -65,16 +65,25 @@ void vertex_input(struct work *w, struct vertex *v, const char *name, const char
 	*at = in;
 }
 
+static size_t add_inputs(const struct named_input *in, struct key_input **ret, size_t n)
+{
+	for (; in; in = in->next) {
+		*ret = xrealloc(*ret, (n + 1) * sizeof(**ret));
+		(*ret)[n++] = (struct key_input){ in->name, in->value };
+	}
+	return n;
+}
+
+/* An image is no step of its own: what it is made of is told by the steps that start from it. */
 size_t vertex_inputs(const struct vertex *v, struct key_input **ret)
 {
-	size_t n = 0, at = 0;
+	size_t n = 0;
 
-	for (const struct named_input *in = v->inputs; in; in = in->next)
-		n++;
-	*ret = xcalloc(n + 1, sizeof(**ret));
-	for (const struct named_input *in = v->inputs; in; in = in->next)
-		(*ret)[at++] = (struct key_input){ in->name, in->value };
-	return n;
+	*ret = NULL;
+	for (size_t i = 0; i < v->nin; i++)
+		if (v->in[i] && !v->in[i]->op->run)
+			n = add_inputs(v->in[i]->inputs, ret, n);
+	return add_inputs(v->inputs, ret, n);
 }
 
 char *vertex_slot(const struct work *w, const struct vertex *v)
