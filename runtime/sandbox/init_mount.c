@@ -134,16 +134,36 @@ static const char *path_split(const char *path, char up[static 4096])
 		errno = n >= 4096 ? ENAMETOOLONG : EINVAL;
 		return NULL;
 	}
-	memcpy(up, path, n);
+	path += n;
+	memcpy(up, path - n, n);
+	while (n > 1 && up[n - 1] == '/')
+		n--;
 	up[n] = '\0';
-	return path + n;
+	return path;
+}
+
+/* What a dangling link at the end of path means, within root; true if path is such a link. */
+static bool behind_link(int root, const char *path, char ret[static 8192])
+{
+	char link[4096];
+	const char *slash = strrchr(path, '/');
+	int fd = open_beneath(root, path, O_PATH | O_NOFOLLOW, 0, IN_ROOT);
+	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", link, sizeof(link) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return false;
+	link[n] = '\0';
+	snprintf(ret, 8192, "%.*s/%s", link[0] == '/' || !slash ? 0 : (int)(slash - path), path, link);
+	return true;
 }
 
 /* mkdir -p beneath root, links resolved within it. Returns an O_PATH fd, or -1 with errno. */
 int mkdirs_in(int root, const char *path)
 {
 	int fd = open_beneath(root, path, O_PATH | O_DIRECTORY, 0, IN_ROOT), parent;
-	char up[4096], name[260];
+	char up[4096], name[260], link[8192];
 	const char *leaf;
 
 	if (fd >= 0 || errno != ENOENT || !(leaf = path_split(path, up)))
@@ -157,7 +177,10 @@ int mkdirs_in(int root, const char *path)
 		return -1;
 	}
 	close(parent);
-	return open_beneath(root, path, O_PATH | O_DIRECTORY, 0, IN_ROOT);
+	fd = open_beneath(root, path, O_PATH | O_DIRECTORY, 0, IN_ROOT);
+	if (fd < 0 && errno == ENOENT && behind_link(root, path, link))
+		fd = mkdirs_in(root, link);	/* ends: the kernel follows at most 40 links, then says ELOOP */
+	return fd;
 }
 
 /* Make an empty file or a directory at path; links before the last component are followed within root. */
@@ -179,35 +202,17 @@ static int target_make(int root, const char *path, bool dir)
 	return fd < 0 ? -1 : open_beneath(root, path, O_PATH, 0, IN_ROOT);
 }
 
-/* A dangling link as the last component: make what it points to, as Docker does for /etc/resolv.conf. */
-static int target_behind_link(int root, const char *path, bool dir)
-{
-	char link[4096], full[8192];
-	const char *slash = strrchr(path, '/');
-	int fd = open_beneath(root, path, O_PATH | O_NOFOLLOW, 0, IN_ROOT);
-	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", link, sizeof(link) - 1);
-
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return -1;
-	link[n] = '\0';
-	if (link[0] == '/')
-		return target_make(root, link, dir);
-	snprintf(full, sizeof(full), "%.*s/%s", (int)(slash - path), path, link);
-	return target_make(root, full, dir);
-}
-
 static int target_open(int root, const char *path, bool dir, bool strict)
 {
 	uint64_t how = IN_ROOT | (strict ? RESOLVE_NO_SYMLINKS : 0);
 	int fd = open_beneath(root, path, O_PATH, 0, how);
+	char link[8192];
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
 	fd = target_make(root, path, dir);
-	if (fd < 0 && errno == EEXIST && !strict)
-		fd = target_behind_link(root, path, dir);
+	if (fd < 0 && errno == EEXIST && !strict && behind_link(root, path, link))
+		fd = target_make(root, link, dir);	/* as Docker does for a dangling /etc/resolv.conf */
 	return fd;
 }
 
