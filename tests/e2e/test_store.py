@@ -3,7 +3,10 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
+
+import pytest
 
 import storecheck
 
@@ -216,3 +219,25 @@ def test_gc_beside_a_build(tare, busybox):
         assert b.wait().code == 0, b.result()
     assert tare.run("app", "cat", "/three").out == "one\n"
     storecheck.check(tare.root)
+
+
+@pytest.mark.root
+def test_ordinary_user(as_user, user, busybox_tar):
+    """Files of subordinate ids are counted and removed, too."""
+    tare = as_user(user)
+    tare("import", busybox_tar, "busybox")
+    tare.build("FROM busybox\nRUN dd if=/dev/zero of=/big bs=1k count=3000 && chown 1234:1234 /big && "
+               "mkdir -m 700 /d && touch /d/f && chown -R 77 /d\n", "-t", "big")
+    total = du(tare.root)
+    assert abs(tare("df", "--json").json()["total"] - total) <= total / 100
+    tare("rmi", "big")
+    tare("gc", "--all")
+    assert total - du(tare.root) > 2_500_000
+    storecheck.check(tare.root, clean=True)
+    with tare.start("run", "--network", "none", "busybox", "sh", "-c", "touch /x; chown 5 /x; echo up; sleep 99") as c:
+        c.expect("up")
+        c.stop(signal.SIGKILL)
+    for name in tare("ps", "-aq").out.split():
+        tare("rm", "-f", name)
+    tare("gc")
+    storecheck.check(tare.root, clean=True)
