@@ -40,7 +40,7 @@ static const struct opt opts[] = {
 	{ 'q', "quiet", NULL, OPT_BOOL, offsetof(struct args, quiet), "no warnings" },
 	{ 0, "read-only", NULL, OPT_BOOL, AT(read_only), "mount the root file system read-only" },
 	{ 0, "rm", NULL, OPT_BOOL, AT(rm), "remove the container and its anonymous volumes at the end" },
-	{ 0, "security-opt", "OPTION", OPT_LIST, AT(security), "no-new-privileges, seccomp=FILE|unconfined, systempaths=unconfined" },
+	{ 0, "security-opt", "OPTION", OPT_LIST, AT(security), "no-new-privileges, seccomp=FILE or unconfined, ..." },
 	{ 0, "shm-size", "SIZE", OPT_BYTES, AT(shm_size), "size of /dev/shm (default 64m)" },
 	{ 0, "tmpfs", "DST[:OPTIONS]", OPT_LIST, AT(tmpfs), "mount a memory file system" },
 	{ 't', "tty", NULL, OPT_BOOL, AT(tty), "give it a terminal" },

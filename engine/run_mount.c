@@ -113,7 +113,8 @@ static int set_mode(struct run_mount *m, struct str text, struct err *e)
 		if (!found || seen[found->class] || (found->class == MODE_COPY && m->type == RUN_MOUNT_BIND))
 			return err_set(e, ERR_USAGE, "invalid mode: " STR_FMT, STR_ARG(text));
 		if (found->class == MODE_LABEL && access("/sys/fs/selinux/enforce", F_OK) == 0)
-			return err_set(e, ERR_USAGE, "invalid mode: " STR_FMT ": SELinux labels cannot be changed yet", STR_ARG(word));
+			return err_set(e, ERR_USAGE, "invalid mode: " STR_FMT ": SELinux labels cannot be changed yet",
+				       STR_ARG(word));
 		seen[found->class] = true;
 		m->flags |= found->flags;
 		m->no_copy = m->no_copy || str_is(word, "nocopy");
@@ -149,8 +150,8 @@ static int set_source(struct run_mount *m, struct str src, const char *cwd, stru
 		return 0;
 	}
 	if (!volume_name_ok(text)) {
-		err_set(e, ERR_USAGE, "\"%s\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" "
-			"are allowed", text);
+		err_set(e, ERR_USAGE, "\"%s\" includes invalid characters for a local volume name, only "
+			"\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed", text);
 		return err_hint(e, "a host directory is given by an absolute path, or one that starts with \"./\"");
 	}
 	m->src = take_ptr(&text);

@@ -32,7 +32,8 @@ int volume_open(struct store *s, const char *name, struct volume *ret, struct er
 	if (top < 0)
 		return -1;
 	if (!volume_name_ok(name))
-		return err_set(e, ERR_USAGE, "invalid volume name \"%s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, two at least", name);
+		return err_set(e, ERR_USAGE, "invalid volume name \"%s\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, two at least",
+			       name);
 	v.dir = dir_made(top, name, 0700);
 	while (v.dir >= 0 && flock(v.dir, LOCK_EX) < 0 && errno == EINTR)
 		;

@@ -166,7 +166,7 @@ int host_spawn(struct sandbox_host *h, char *const *argv, const int *fds, size_t
 		errno = sys;
 		err_sys(e, "start the sandbox's process");
 		if (sys == EPERM || sys == ENOSPC || sys == EUSERS)
-			err_hint(e, "the kernel allows no new namespaces here (sysctl user.max_*_namespaces, or a container's filter)");
+			err_hint(e, "the kernel allows no new namespaces here (user.max_*_namespaces, or a container's filter)");
 		return -1;
 	}
 	if (s.sys) {
