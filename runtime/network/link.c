@@ -135,8 +135,15 @@ bool link_permitted(struct nl *s)
 
 /* ---- what there is ---- */
 
+bool link_overlap(struct link_prefix a, struct link_prefix b)
+{
+	uint8_t len = MIN(a.len, b.len);
+
+	return len == 0 || (a.addr ^ b.addr) >> (32 - len) == 0;
+}
+
 struct routes {
-	struct nl *s;
+	struct link_prefix within;
 	const char *skip;
 	struct link_prefix *v;
 	size_t n;
@@ -164,6 +171,7 @@ static void take_route(void *arg, uint16_t type, const void *p, size_t n)
 	struct routes *rs = arg;
 	const struct rtmsg *m = p;
 	const char *attrs = (const char *)p + NLMSG_ALIGN(sizeof(*m));
+	struct link_prefix to;
 	uint32_t oif, metric;
 
 	if (type != RTM_NEWROUTE || n < sizeof(*m) || m->rtm_family != AF_INET)
@@ -178,11 +186,12 @@ static void take_route(void *arg, uint16_t type, const void *p, size_t n)
 		}
 		return;
 	}
-	if (m->rtm_dst_len > 32 || name_starts(oif, rs->skip))
+	to = (struct link_prefix){ ntohl(attr_u32(nl_find(attrs, n, RTA_DST))), m->rtm_dst_len };
+	if (to.len > 32 || !link_overlap(to, rs->within) || name_starts(oif, rs->skip))
 		return;
 	if (rs->n % 64 == 0)
 		rs->v = xrealloc(rs->v, (rs->n + 64) * sizeof(*rs->v));
-	rs->v[rs->n++] = (struct link_prefix){ ntohl(attr_u32(nl_find(attrs, n, RTA_DST))), m->rtm_dst_len };
+	rs->v[rs->n++] = to;
 }
 
 static void take_mtu(void *arg, uint16_t type, const void *p, size_t n)
@@ -206,10 +215,11 @@ static int mtu_of(struct nl *s, uint32_t index, uint32_t *ret, struct err *e)
 	return r;
 }
 
-int link_routes(struct nl *s, const char *skip, struct link_prefix **ret, size_t *n, uint32_t *mtu, struct err *e)
+int link_routes(struct nl *s, struct link_prefix within, const char *skip, struct link_prefix **ret, size_t *n,
+		uint32_t *mtu, struct err *e)
 {
 	const struct rtmsg m = { .rtm_family = AF_INET };
-	struct routes rs = { .s = s, .skip = skip };
+	struct routes rs = { .within = within, .skip = skip };
 	struct nl_batch b = { 0 };
 	int r;
 

@@ -22,9 +22,11 @@ NODISCARD int link_add_addr(struct nl *s, int index, struct in_addr own, struct 
 NODISCARD int link_add_default(struct nl *s, int index, struct in_addr gateway, struct err *e);
 bool link_permitted(struct nl *s);	/* may we change links in this namespace? */
 
-/* What is routed here, except everything ("default"), and except by links whose name begins with skip. *ret: owned.
- * *mtu: of the link that the default route uses, 0 if there is none. */
-NODISCARD int link_routes(struct nl *s, const char *skip, struct link_prefix **ret, size_t *n, uint32_t *mtu,
-			  struct err *e);
+bool link_overlap(struct link_prefix a, struct link_prefix b);	/* pure: is there an address in both? */
+
+/* What is routed here and overlaps within, except everything ("default"), and except by links whose name begins with skip.
+ * *ret: owned. *mtu: of the link that the default route uses, 0 if there is none. */
+NODISCARD int link_routes(struct nl *s, struct link_prefix within, const char *skip, struct link_prefix **ret, size_t *n,
+			  uint32_t *mtu, struct err *e);
 
 #endif

@@ -206,10 +206,11 @@ static void add_servers(struct str usable, struct link_prefix **v, size_t *n)
 
 static int choose_subnet(struct net_host *h, struct str usable, struct err *e)
 {
+	const struct link_prefix pool = { IPAM_POOL, IPAM_POOL_LEN };
 	auto_free struct link_prefix *used = NULL;
 	size_t n;
 
-	if (link_routes(&h->links, LINK, &used, &n, &h->mtu, e) < 0)
+	if (link_routes(&h->links, pool, LINK, &used, &n, &h->mtu, e) < 0)
 		return -1;
 	add_servers(usable, &used, &n);
 	if (!ipam_subnet(used, n, &h->subnet))
