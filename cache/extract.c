@@ -241,6 +241,8 @@ static int open_parent(struct extract *x, const char *path, const char **name, s
 				return -1;
 			x->parent = fs_open_in(x->o.root, dir.p, O_PATH | O_DIRECTORY, 0);
 		}
+		if (x->parent < 0 && errno == ELOOP)
+			return err_set(e, ERR_CORRUPT, "%s lies in a loop of links", path);
 		if (x->parent < 0)
 			return err_sys(e, "open the directory %s", dir.p);
 		buf_reset(&x->parent_name);

@@ -152,9 +152,9 @@ static void test_read(void **state UNUSED)
 		{ "5:./ 5:x/", "5:. 5:x" },
 		{ "5:. 6:p", "5:. 6:p" },
 		{ "x:p@15_path=longer\\n 0:short@12", "0:longer+2" },
-		{ "x:p@13_comment=\\n 0:a", "0:a" },
-		{ "g:p@16_comment=git\\n 0:a", "0:a" },
-		{ "x:p@9_path=\\n 0:a", "0:a" },			/* an empty value takes nothing away */
+		{ "x:p@12_comment=\\n 0:a", "0:a" },
+		{ "g:p@15_comment=git\\n 0:a", "0:a" },
+		{ "x:p@8_path=\\n 0:a", "0:a" },			/* an empty value takes nothing away */
 		{ "L:@long/name 0:x@1", "0:long/name+1" },
 		{ "K:@long/target 2:x>y", "2:x>long/target" },
 		{ "x:p@9_size=3\\n 0:a@123", "0:a+3" },
@@ -167,11 +167,11 @@ static void test_read(void **state UNUSED)
 		{ "x:p@015_path=onger\\n 0:x", ERR_CORRUPT }, { "x:p@99999999999_path=x\\n 0:x", ERR_CORRUPT },
 		{ "x:p@5_=x\\n 0:x", ERR_CORRUPT }, { "x:p@junk 0:x", ERR_CORRUPT },
 		{ "x:p@9_size=4\\n 0:a@123", ERR_CORRUPT },	/* which size? never guess */
-		{ "x:p@10_size=-1\\n 0:a", ERR_CORRUPT },
+		{ "x:p@11_size=-1\\n 0:a", ERR_CORRUPT },
 		{ "x:p@22_GNU.sparse.major=1\\n 0:a", ERR_CORRUPT }, { "S:sparse", ERR_CORRUPT },
-		{ "g:p@10_path=x\\n 0:a", ERR_CORRUPT }, { "x:p@10_path=x\\n", ERR_CORRUPT },
-		{ "x:p@10_path=x\\n x:p@10_path=y\\n 0:a", ERR_CORRUPT },
-		{ "L:@a x:p@10_path=x\\n 0:a", ERR_CORRUPT }, { "L:@a L:@b 0:a", ERR_CORRUPT },
+		{ "g:p@9_path=x\\n 0:a", ERR_CORRUPT }, { "x:p@9_path=x\\n", ERR_CORRUPT },
+		{ "x:p@9_path=x\\n x:p@9_path=y\\n 0:a", ERR_CORRUPT },
+		{ "L:@a x:p@9_path=x\\n 0:a", ERR_CORRUPT }, { "L:@a L:@b 0:a", ERR_CORRUPT },
 		{ "2:l", ERR_CORRUPT }, { "V:label", ERR_CORRUPT }, { "5:d@data", ERR_CORRUPT }, { "2:l@data", ERR_CORRUPT },
 		{ "x:p@18_uid=4294967296\\n 0:a", ERR_CORRUPT }, { "x:p@9_uid=a1\\n 0:a", ERR_CORRUPT },
 	};
@@ -521,7 +521,7 @@ static void random_file(int dir, const char *name, unsigned *seed)
 	static const mode_t modes[] = { 0644, 0755, 04755, 02711, 0400, 0 };
 	auto_free char *data = xmalloc(70000);
 	size_t n = next(seed) % 5 ? next(seed) % 1500 : next(seed) % 70000;
-	auto_fd int fd = openat(dir, name, O_CREAT | O_WRONLY, 0600);
+	auto_fd int fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY, 0600);
 
 	memset(data, (int)next(seed), n);
 	if (fd < 0 || write(fd, data, n) != (ssize_t)n)
