@@ -18,9 +18,11 @@ struct args {
 };
 
 static const struct opt opts[] = {
-	{ 'a', "all", NULL, OPT_BOOL, offsetof(struct args, all), "accepted for Docker's sake: there are no hidden images here" },
+	{ 'a', "all", NULL, OPT_BOOL, offsetof(struct args, all),
+	  "accepted for Docker's sake: there are no hidden images here" },
 	{ 0, "digests", NULL, OPT_BOOL, offsetof(struct args, digests), "also the digests of the manifests" },
-	{ 'f', "filter", "KEY=VALUE", OPT_LIST, offsetof(struct args, q.filters), "only those that match: reference, dangling, label, before, since" },
+	{ 'f', "filter", "KEY=VALUE", OPT_LIST, offsetof(struct args, q.filters),
+	  "only those that match: reference, dangling, label, before, since" },
 	{ 0, "format", "TEMPLATE", OPT_STR, offsetof(struct args, format), "table [TEMPLATE], json, or a Go template" },
 	{ 0, "no-trunc", NULL, OPT_BOOL, offsetof(struct args, no_trunc), "show IDs in full" },
 	{ 'q', "quiet", NULL, OPT_BOOL, offsetof(struct args, quiet), "only IDs, each once" },

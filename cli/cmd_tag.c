@@ -26,7 +26,8 @@ struct rmi_args {
 };
 
 static const struct opt rmi_opts[] = {
-	{ 'f', "force", NULL, OPT_BOOL, offsetof(struct rmi_args, force), "also if it has several names, or a stopped container uses it" },
+	{ 'f', "force", NULL, OPT_BOOL, offsetof(struct rmi_args, force),
+	  "also if it has several names, or a stopped container uses it" },
 	{ 0 },
 };
 

@@ -92,8 +92,10 @@ struct load_cli {
 };
 
 static const struct opt load_opts[] = {
-	{ 'i', "input", "FILE", OPT_STR, offsetof(struct load_cli, input), "read FILE (or an OCI layout's directory) instead of standard input" },
-	{ 0, "platform", "OS/ARCH", OPT_STR, offsetof(struct load_cli, platform), "the image for OS/ARCH, where there are several" },
+	{ 'i', "input", "FILE", OPT_STR, offsetof(struct load_cli, input),
+	  "read FILE (or an OCI layout's directory) instead of standard input" },
+	{ 0, "platform", "OS/ARCH", OPT_STR, offsetof(struct load_cli, platform),
+	  "the image for OS/ARCH, where there are several" },
 	{ 'q', "quiet", NULL, OPT_BOOL, offsetof(struct load_cli, quiet), "do not print what was loaded" },
 	{ 0 },
 };
@@ -163,9 +165,11 @@ struct import_cli {
 };
 
 static const struct opt import_opts[] = {
-	{ 'c', "change", "INSTRUCTION", OPT_LIST, offsetof(struct import_cli, i.changes), "apply a Dockerfile instruction to the config; may be repeated" },
+	{ 'c', "change", "INSTRUCTION", OPT_LIST, offsetof(struct import_cli, i.changes),
+	  "apply a Dockerfile instruction to the config; may be repeated" },
 	{ 'm', "message", "TEXT", OPT_STR, offsetof(struct import_cli, i.message), "comment in the history" },
-	{ 0, "platform", "OS/ARCH", OPT_STR, offsetof(struct import_cli, platform), "what the file system is for (default: this machine)" },
+	{ 0, "platform", "OS/ARCH", OPT_STR, offsetof(struct import_cli, platform),
+	  "what the file system is for (default: this machine)" },
 	{ 0 },
 };
 

@@ -31,7 +31,7 @@ bool platform_of(const char *os, const char *arch, const char *variant, struct p
 static bool part_ok(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (!isalnum((unsigned char)s.p[i]) && !strchr("_.-", s.p[i]))
+		if (!isalnum((unsigned char)s.p[i]) && !memchr("_.-", s.p[i], 3))
 			return false;
 	return s.n > 0 && s.n < PLATFORM_PART_MAX;
 }

@@ -213,10 +213,13 @@ int ref_parse(struct str s, struct ref *ret, struct err *e)
 	return 0;
 }
 
-/* host and path of the short form: without docker.io, and without library/ there. */
+/* host and path of the short form: without docker.io, and without library/ there. It must mean the same
+ * when it is read again: "docker.io/a.b/c" has no shorter form. */
 static const char *short_path(const struct ref *r, bool *host)
 {
-	*host = strcmp(r->host, REF_HUB) != 0;
+	struct str rest = str_of(r->path), first = str_cut(&rest, '/');
+
+	*host = strcmp(r->host, REF_HUB) != 0 || is_host(first);
 	if (!*host && strncmp(r->path, "library/", 8) == 0 && !strchr(r->path + 8, '/'))
 		return r->path + 8;
 	return r->path;

@@ -143,7 +143,8 @@ static int sort_entries(struct members *m, struct err *e)
 {
 	size_t n = 0;
 
-	qsort(m->v, m->n, sizeof(*m->v), by_name);
+	if (m->n)
+		qsort(m->v, m->n, sizeof(*m->v), by_name);
 	for (size_t i = 0; i < m->n; i++) {
 		bool again = n > 0 && strcmp(m->v[n - 1].name, m->v[i].name) == 0;
 

@@ -29,6 +29,8 @@ static void test_ref_good(void **state UNUSED)
 		{ "x:_x", "docker.io", "library/x", "_x", "docker.io/library/x:_x", "x:_x" },
 		{ "r.io/a:t@sha256:" HEX, "r.io", "a", "t", "r.io/a:t", "r.io/a:t" },
 		{ "r.io/a@sha256:" HEX, "r.io", "a", "", "r.io/a@sha256:" HEX, "r.io/a@sha256:" HEX },
+		{ "docker.io/a.b/c", "docker.io", "a.b/c", "latest", "docker.io/a.b/c:latest", "docker.io/a.b/c:latest" },
+		{ "docker.io/localhost/c", "docker.io", "localhost/c", "latest", "docker.io/localhost/c:latest", "docker.io/localhost/c:latest" },
 		{ HEX "0", "docker.io", "library/" HEX "0", "latest", "docker.io/library/" HEX "0:latest", HEX "0:latest" },
 	};
 
@@ -110,7 +112,7 @@ static void test_platform_parse(void **state UNUSED)
 		{ "linux/amd64/v3", "linux/amd64/v3" }, { "windows/amd64", "windows/amd64" }, { "linux/arm/v6", "linux/arm/v6" },
 	};
 	static const char *const bad[] = { "", "/", "linux", "linux/", "linux/a/b/c", "linux/am d", "a/b//", "linux/$x",
-		"linux/0123456789012345678901234567890123" };
+		"linux/a\tb", "linux/0123456789012345678901234567890123" };
 
 	for (size_t i = 0; i < countof(rows); i++) {
 		auto_err struct err e = { 0 };
