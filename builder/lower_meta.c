@@ -164,7 +164,7 @@ static int lower_expose(struct lowering *l, struct stage *st, const struct node 
 			return -1;
 	for (size_t i = 0; i < ports.n; i++)
 		config_set_add(st->config, CONFIG_PORTS, ports.v[i]);
-	put_list(&text, &raw);
+	put_list(&text, &ports);
 	stage_history(l, st, NULL, "EXPOSE %s", text.p);
 	return 0;
 }

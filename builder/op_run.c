@@ -122,6 +122,7 @@ struct run {
 	struct snapshot *snap;
 	struct run_mounts *mounts;
 	struct passwd_user user;
+	gid_t *gids;
 	struct net *net;
 	struct spec sp;
 	struct sandbox *sb;
@@ -200,15 +201,15 @@ static int run_prepare(struct run *r, struct err *e)
 
 	if (work_run_host(w, &r->host, e) < 0 || result_mount(w, vertex_root(v), true, &r->snap, e) < 0 ||
 	    users_lookup(snapshot_fd(r->snap), op->user, &r->user, e) < 0 ||
-	    run_mounts_open(w, v, &r->mounts, e) < 0)
+	    users_check(r->user.uid, r->user.gid, e) < 0 || run_mounts_open(w, v, &r->mounts, e) < 0)
 		return -1;
 	r->sp.root_fd = snapshot_fd(r->snap);
 	r->sp.cwd = op->cwd;
 	r->sp.mkdir_cwd = true;
 	r->sp.uid = r->user.uid;
 	r->sp.gid = r->user.gid;
-	r->sp.groups = r->user.groups;
-	r->sp.ngroups = r->user.ngroups;
+	r->sp.ngroups = users_gids(&r->user, 0, &r->gids);
+	r->sp.groups = r->gids;
 	r->sp.hostname = op->hostname;
 	r->sp.name = "step";
 	run_prepare_env(r);
@@ -350,6 +351,7 @@ static void run_free(struct run *r)
 	run_mounts_free(r->mounts);
 	net_close(r->net, true);
 	passwd_user_done(&r->user);
+	free(r->gids);
 	buf_done(&r->hosts);
 	if (r->out_r >= 0)
 		close(r->out_r);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/fs.h"
+#include "runtime/sandbox/userns.h"
 
 /* A missing file is an empty text, as is one that is not a regular file. */
 static int read_small(int root, const char *path, struct buf *ret, struct err *e)
@@ -37,6 +38,33 @@ int users_group(int root, const char *spec, gid_t *ret, struct err *e)
 	if (read_small(root, "/etc/group", &group, e) < 0)
 		return -1;
 	return passwd_group(buf_view(&group), spec, ret, e);
+}
+
+int users_check(uid_t uid, gid_t gid, struct err *e)
+{
+	struct userns u;
+
+	if (uid == 0 && gid == 0)
+		return 0;
+	if (userns_info(&u, e) < 0)
+		return -1;
+	if (userns_has_uid(&u, uid) && userns_has_gid(&u, gid))
+		return 0;
+	err_set(e, ERR_DENIED, "user %u:%u: this user may not use that ID", uid, gid);
+	return err_hint(e, "ask for ranges in /etc/subuid and /etc/subgid, and for the program newuidmap");
+}
+
+size_t users_gids(const struct passwd_user *u, size_t more, gid_t **ret)
+{
+	gid_t *gids = xcalloc(u->ngroups + more + 1, sizeof(*gids));
+	size_t n = 0;
+
+	gids[n++] = u->gid;
+	for (size_t i = 0; i < u->ngroups; i++)
+		if (u->groups[i] != u->gid)
+			gids[n++] = u->groups[i];
+	*ret = gids;
+	return n;
 }
 
 static bool is_plain(struct str s)

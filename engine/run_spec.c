@@ -311,37 +311,32 @@ int run_spec_make(struct run_spec *r, const struct run_args *a, const struct con
 	return 0;
 }
 
-/* Of an ordinary user's IDs: what an image says of groups is no loss where only one ID exists; what is asked for is. */
-static int check_ids(const struct run_spec *r, struct err *e)
+/* What an image says of groups is no loss where only one ID exists; what is asked for is. */
+static int check_groups(const struct run_spec *r, struct err *e)
 {
 	struct userns u;
 
+	if (!r->groups.n)
+		return 0;
 	if (userns_info(&u, e) < 0)
 		return -1;
-	if (!userns_has_uid(&u, r->user.uid) || !userns_has_gid(&u, r->user.gid))
-		err_set(e, ERR_DENIED, "user %u:%u: this user may not use that ID", r->user.uid, r->user.gid);
-	else if (r->groups.n && u.setgroups_denied)
-		err_set(e, ERR_DENIED, "--group-add: this user has no subordinate group IDs");
-	else
+	if (!u.setgroups_denied)
 		return 0;
+	err_set(e, ERR_DENIED, "--group-add: this user has no subordinate group IDs");
 	return err_hint(e, "ask for ranges in /etc/subuid and /etc/subgid, and for the program newuidmap");
 }
 
 int run_spec_user(struct run_spec *r, int root, const char *user, struct err *e)
 {
-	size_t n = 0;
+	size_t n;
 
-	if (users_lookup(root, user, &r->user, e) < 0)
+	if (users_lookup(root, user, &r->user, e) < 0 || users_check(r->user.uid, r->user.gid, e) < 0)
 		return -1;
-	r->gids = xcalloc(r->user.ngroups + r->groups.n + 2, sizeof(gid_t));
-	r->gids[n++] = r->user.gid;	/* CVE-2022-36109: "not that group" must not be got rid of by setgid */
-	for (size_t i = 0; i < r->user.ngroups; i++)
-		if (r->user.groups[i] != r->user.gid)
-			r->gids[n++] = r->user.groups[i];
+	n = users_gids(&r->user, r->groups.n, &r->gids);
 	for (size_t i = 0; i < r->groups.n; i++)
 		if (users_group(root, r->groups.v[i], &r->gids[n++], e) < 0)
 			return -1;
-	if ((r->user.uid || r->user.gid || r->groups.n) && check_ids(r, e) < 0)
+	if (check_groups(r, e) < 0)
 		return -1;
 	r->sp.uid = r->user.uid;
 	r->sp.gid = r->user.gid;
