@@ -9,6 +9,7 @@
 struct filter {
 	struct str key, value;
 	int64_t ns;		/* before, since: that container's creation */
+	uint64_t code;		/* exited */
 	char id[DIGEST_TEXT_MAX];	/* ancestor: the image's ID */
 };
 
@@ -31,11 +32,10 @@ static int filter_resolve(struct store *s, struct filter *f, struct err *e)
 	auto_free char *value = str_dup(f->value);
 	struct container *c;
 	struct image_row row;
-	uint64_t n;
 
 	if (str_is(f->key, "status"))
 		return check_status(f->value, e);
-	if (str_is(f->key, "exited") && !str_to_u64(f->value, 10, &n))
+	if (str_is(f->key, "exited") && !str_to_u64(f->value, 10, &f->code))
 		return err_set(e, ERR_USAGE, "invalid filter 'exited=%s'", value);
 	if (str_is(f->key, "before") || str_is(f->key, "since")) {
 		if (container_open(s, value, &c, e) < 0)
@@ -103,7 +103,7 @@ static bool match(const struct container *c, const struct filter *f)
 	if (str_is(f->key, "status"))
 		return str_is(f->value, container_status_word(c->state.status));
 	if (str_is(f->key, "exited"))
-		return c->state.status == CONTAINER_EXITED && (uint64_t)c->state.exit_code == strtoull(value, NULL, 10);
+		return c->state.status == CONTAINER_EXITED && (uint64_t)c->state.exit_code == f->code;
 	if (str_is(f->key, "ancestor"))
 		return strcmp(container_text(c, "Image", NULL), f->id) == 0;
 	if (str_is(f->key, "volume"))

@@ -16,6 +16,7 @@
 #include "cache/store.h"
 #include "runtime/container/names.h"
 #include "runtime/container/record.h"
+#include "runtime/container/volume.h"
 
 #define NAME_TRIES 6
 #define RECORD_MAX ((size_t)16 << 20)	/* bytes of config.json: environments may be large */
@@ -66,7 +67,97 @@ static int name_owner(int top, int names, const char *name, char ret[static CONT
 	return fstatat(top, ret, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int name_claim_link(int top, const char *name, const char *id, struct err *e)
+/* ---- reading ---- */
+
+static bool is_locked(int dir)
+{
+	if (flock(dir, LOCK_SH | LOCK_NB) < 0)
+		return true;
+	flock(dir, LOCK_UN);
+	return false;
+}
+
+/* A record that a power cut has damaged is still one that can be listed and removed. */
+static void load_record(struct container *c)
+{
+	auto_err struct err e = { 0 };
+	auto_buf struct buf config = { 0 }, state = { 0 };
+
+	if (fs_read(c->dir, "config.json", RECORD_MAX, &config, &e) == 0)
+		c->config = json_loadb(config.p, config.n, JSON_ALLOW_NUL, NULL);
+	if (!json_is_object(c->config)) {
+		json_decref(c->config);
+		c->config = json_object();
+	}
+	if (fs_read(c->dir, "state.json", RECORD_MAX, &state, &e) < 0 ||
+	    record_state_parse(buf_view(&state), &c->state) < 0)
+		c->state = (struct container_state){ .status = CONTAINER_EXITED, .error = xstrdup("the record is damaged") };
+}
+
+static int load(struct store *s, int top, const char *id, struct container **ret, struct err *e)
+{
+	auto_fd int dir = openat(top, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct container *c;
+	const char *name;
+
+	if (dir < 0)
+		return errno == ENOENT ? err_set(e, ERR_NOT_FOUND, "No such container: %s", id)
+				       : err_sys(e, "open container %s", id);
+	c = xcalloc(1, sizeof(*c));
+	c->store = s;
+	c->dir = take_fd(&dir);
+	c->durable = true;
+	snprintf(c->id, sizeof(c->id), "%s", id);
+	load_record(c);
+	name = container_text(c, "Name", NULL);
+	c->name = *name ? xstrdup(name + (*name == '/')) : xstrndup(id, CONTAINER_SHORT);
+	if (c->state.status == CONTAINER_RUNNING && !is_locked(c->dir)) {
+		c->state.status = CONTAINER_EXITED;
+		c->state.exit_code = 137;
+		c->state.pid = 0;
+	}
+	*ret = c;
+	return 0;
+}
+
+static bool is_left_over(const struct container *c)
+{
+	return c->state.status != CONTAINER_RUNNING && !is_locked(c->dir) &&
+	       json_is_true(json_object_get(json_object_get(c->config, "HostConfig"), "AutoRemove"));
+}
+
+/* With --rm, and its runner was killed: gone, but for what it has left on disk. */
+static void left_over_remove(struct container *c)
+{
+	auto_err struct err ignored = { 0 };
+	auto_strv struct strv volumes = { 0 };
+
+	container_anonymous_volumes(c, &volumes);
+	if (container_remove(c, false, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < volumes.n; i++)
+		(void)!volume_remove(c->store, volumes.v[i], &ignored);
+}
+
+/* ---- making ---- */
+
+/* Is the owner of a name only left over? Then the name is free after this. */
+static bool owner_sweep(struct store *s, int top, const char *id)
+{
+	auto_err struct err ignored = { 0 };
+	struct container *c;
+	bool gone;
+
+	if (load(s, top, id, &c, &ignored) < 0)
+		return true;
+	gone = is_left_over(c);
+	if (gone)
+		left_over_remove(c);
+	container_free(c);
+	return gone;
+}
+
+static int name_claim_link(struct store *s, int top, const char *name, const char *id, struct err *e)
 {
 	auto_fd int names = names_dir(top, e);
 	char owner[CONTAINER_ID_MAX];
@@ -78,7 +169,7 @@ static int name_claim_link(int top, const char *name, const char *id, struct err
 			return 0;
 		if (errno != EEXIST)
 			return err_sys(e, "name the container %s", name);
-		if (name_owner(top, names, name, owner))
+		if (name_owner(top, names, name, owner) && !owner_sweep(s, top, owner))
 			break;
 		(void)unlinkat(names, name, 0);	/* left by a removal that was killed */
 	}
@@ -169,13 +260,13 @@ static int name_choose(struct container *c, int top, const char *wanted, struct 
 
 	if (wanted) {
 		c->name = xstrdup(wanted);
-		return name_claim_link(top, wanted, c->id, e);
+		return name_claim_link(c->store, top, wanted, c->id, e);
 	}
 	for (int i = 0; i < NAME_TRIES; i++) {
 		while (getrandom(&random, sizeof(random), 0) != sizeof(random))
 			;
 		err_clear(e);
-		if (name_claim_link(top, names_make(random, name), c->id, e) == 0) {
+		if (name_claim_link(c->store, top, names_make(random, name), c->id, e) == 0) {
 			c->name = xstrdup(name);
 			return 0;
 		}
@@ -184,7 +275,7 @@ static int name_choose(struct container *c, int top, const char *wanted, struct 
 	}
 	err_clear(e);
 	c->name = xstrndup(c->id, CONTAINER_SHORT);
-	return name_claim_link(top, c->name, c->id, e);
+	return name_claim_link(c->store, top, c->name, c->id, e);
 }
 
 /* The name's link is made before the directory that it means is there; until then any other claim would
@@ -241,57 +332,6 @@ int container_new(struct store *s, const char *id, const char *name, const json_
 }
 
 /* ---- finding ---- */
-
-static bool is_locked(int dir)
-{
-	if (flock(dir, LOCK_SH | LOCK_NB) < 0)
-		return true;
-	flock(dir, LOCK_UN);
-	return false;
-}
-
-/* A record that a power cut has damaged is still one that can be listed and removed. */
-static void load_record(struct container *c)
-{
-	auto_err struct err e = { 0 };
-	auto_buf struct buf config = { 0 }, state = { 0 };
-
-	if (fs_read(c->dir, "config.json", RECORD_MAX, &config, &e) == 0)
-		c->config = json_loadb(config.p, config.n, JSON_ALLOW_NUL, NULL);
-	if (!json_is_object(c->config)) {
-		json_decref(c->config);
-		c->config = json_object();
-	}
-	if (fs_read(c->dir, "state.json", RECORD_MAX, &state, &e) < 0 ||
-	    record_state_parse(buf_view(&state), &c->state) < 0)
-		c->state = (struct container_state){ .status = CONTAINER_EXITED, .error = xstrdup("the record is damaged") };
-}
-
-static int load(struct store *s, int top, const char *id, struct container **ret, struct err *e)
-{
-	auto_fd int dir = openat(top, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct container *c;
-	const char *name;
-
-	if (dir < 0)
-		return errno == ENOENT ? err_set(e, ERR_NOT_FOUND, "No such container: %s", id)
-				       : err_sys(e, "open container %s", id);
-	c = xcalloc(1, sizeof(*c));
-	c->store = s;
-	c->dir = take_fd(&dir);
-	c->durable = true;
-	snprintf(c->id, sizeof(c->id), "%s", id);
-	load_record(c);
-	name = container_text(c, "Name", NULL);
-	c->name = *name ? xstrdup(name + (*name == '/')) : xstrndup(id, CONTAINER_SHORT);
-	if (c->state.status == CONTAINER_RUNNING && !is_locked(c->dir)) {
-		c->state.status = CONTAINER_EXITED;
-		c->state.exit_code = 137;
-		c->state.pid = 0;
-	}
-	*ret = c;
-	return 0;
-}
 
 static bool is_hex(const char *s, size_t n)
 {
@@ -420,12 +460,6 @@ static void sweep(int top, const char *name)
 		(void)!fs_remove(top, name, &ignored);
 }
 
-static bool is_left_over(const struct container *c)
-{
-	return c->state.status != CONTAINER_RUNNING && !is_locked(c->dir) &&
-	       json_is_true(json_object_get(json_object_get(c->config, "HostConfig"), "AutoRemove"));
-}
-
 static int newest_first(const void *a, const void *b)
 {
 	int64_t x = container_created_ns(*(struct container *const *)a);
@@ -451,7 +485,7 @@ int container_list(struct store *s, struct container_list *ret, struct err *e)
 		if (!is_hex(names.v[i], 64) || load(s, top, names.v[i], &c, &one) < 0)
 			continue;	/* removed meanwhile */
 		if (is_left_over(c)) {
-			(void)!container_remove(c, false, &one);
+			left_over_remove(c);
 			container_free(c);
 			continue;
 		}

@@ -206,6 +206,8 @@ static void test_killed(void **state)	/* invariant 1 */
 	auto_err struct err e = { 0 };
 	auto_containers struct container_list l = { 0 };
 	auto_buf struct buf text = { 0 };
+	struct container *c;
+	struct volume v;
 
 	assert_int_equal(tmp_fork(t, run_and_die), 0);
 	assert_int_equal(container_list(t->s, &l, &e), 0);
@@ -216,6 +218,14 @@ static void test_killed(void **state)	/* invariant 1 */
 	check_str(text.p, "Exited (137)");
 	assert_false(tmp_exists(t, "containers/ee00000000000000000000000000000000000000000000000000000000000001"));
 	assert_int_equal(container_remove(l.v[0], false, &e), 0);
+	assert_int_equal(tmp_fork(t, run_and_die), 0);
+	assert_int_equal(volume_open(t->s, "anon", &v, &e), 0);
+	volume_close(&v);
+	c = make(t->s, "rm-killed", &e);	/* nor does it keep its name */
+	check(c, "%s", err_text(&e));
+	container_free(c);
+	assert_false(tmp_exists(t, "volumes/anon"));
+	assert_null(make(t->s, "killed", &e));	/* this one was to stay */
 }
 
 static void test_garbage(void **state)	/* invariant 2 */
