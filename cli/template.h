@@ -24,7 +24,8 @@ struct template {		/* lives in the arena it was parsed into */
 NODISCARD int template_parse(const char *text, struct arena *a, struct template *ret, struct err *e);
 /* Append to ret what t makes of data. Errors: ERR_USAGE (no such field, wrong kinds of arguments). */
 NODISCARD int template_run(const struct template *t, const json_t *data, struct buf *ret, struct err *e);
-/* Are there fields that t names at its top level (".ID")? Calls each with its name. */
+/* Calls each with the name of every field that t takes from its data itself (".ID", "$.ID"), not from a
+ * value within it. */
 void template_fields(const struct template *t, void (*each)(void *arg, struct str name), void *arg);
 
 #endif

@@ -219,11 +219,6 @@ void config_set_add(struct config *c, enum config_set f, const char *name)
 	json_object_set_new(need(inner_need(c), set_keys[f], json_object), key, json_object());
 }
 
-void config_set_clear(struct config *c, enum config_set f)
-{
-	json_object_del(inner(c), set_keys[f]);
-}
-
 const char *config_label(const struct config *c, const char *key)
 {
 	return json_string_value(json_object_get(get(c, "Labels"), key));
@@ -325,11 +320,6 @@ void config_set_created(struct config *c, int64_t ns)
 	char text[CLOCK_TEXT_MAX];
 
 	json_object_set_new(c->root, "created", json_string(clock_rfc3339(ns, text)));
-}
-
-void config_clear_created(struct config *c)
-{
-	json_object_del(c->root, "created");
 }
 
 struct platform config_platform(const struct config *c)

@@ -46,7 +46,6 @@ void config_env_set(struct config *c, const char *key, const char *value);
 enum config_set { CONFIG_PORTS, CONFIG_VOLUMES };
 size_t config_set(const struct config *c, enum config_set f, struct strv *ret);
 void config_set_add(struct config *c, enum config_set f, const char *name);
-void config_set_clear(struct config *c, enum config_set f);
 
 const char *config_label(const struct config *c, const char *key);	/* NULL if absent; borrowed */
 void config_label_set(struct config *c, const char *key, const char *value);
@@ -67,7 +66,6 @@ void config_set_healthcheck(struct config *c, const struct healthcheck *h);	/* N
 /* "created", ns since 1970; false if absent. */
 bool config_created(const struct config *c, int64_t *ret);
 void config_set_created(struct config *c, int64_t ns);
-void config_clear_created(struct config *c);
 
 struct platform config_platform(const struct config *c);	/* in normal form */
 

@@ -11,7 +11,7 @@ struct lease;
  * An archive to read: a file, a pipe, a directory, compressed or not, of whatever dialect.
  *
  * What cannot be read in any order (a pipe, something compressed) is first written, uncompressed, to a nameless
- * file in the lease's directory. want (may be NULL) is borrowed until origin_free(), as are fd and the lease.
+ * file in the lease's directory. want (may be NULL: any platform) is borrowed until origin_free(), as are fd and the lease.
  * Errors: ERR_CORRUPT, ERR_LIMIT, ERR_SYS, ERR_CANCELLED.
  */
 NODISCARD int archive_origin(struct job *j, struct lease *l, int fd, const struct platform *want,

@@ -119,15 +119,14 @@ static int put_offer(struct store *s, const struct offer *o, struct image_row *r
 	return 0;
 }
 
-int local_put_text(struct store *s, struct str text, const struct config *c, const char *name,
-		   struct image_row *ret, struct err *e)
+int local_put(struct store *s, const struct config *c, const char *name, struct image_row *ret, struct err *e)
 {
 	auto_offers struct offers list = { 0 };
 	struct offer *o = offers_add(&list);
 	auto_tx struct tx tx = { 0 };
 	struct image_row row;
 
-	buf_str(&o->text, text);
+	config_text(c, &o->text);
 	o->config = config_clone(c);
 	if (name)
 		strv_add(&o->names, name);
@@ -137,14 +136,6 @@ int local_put_text(struct store *s, struct str text, const struct config *c, con
 	if (ret)
 		*ret = row;
 	return 0;
-}
-
-int local_put(struct store *s, const struct config *c, const char *name, struct image_row *ret, struct err *e)
-{
-	auto_buf struct buf text = { 0 };
-
-	config_text(c, &text);
-	return local_put_text(s, buf_view(&text), c, name, ret, e);
 }
 
 struct local_origin {

@@ -42,17 +42,14 @@ NODISCARD int local_open(struct store *s, const struct image_row *row, struct im
  */
 NODISCARD int local_put(struct store *s, const struct config *c, const char *name, struct image_row *ret,
 			struct err *e);
-/* The same with the config's own bytes, so that a received image keeps its ID; c is their parsed form. */
-NODISCARD int local_put_text(struct store *s, struct str text, const struct config *c, const char *name,
-			     struct image_row *ret, struct err *e);
-
 /* Bytes of a stored layer's tar; pins the layer. Errors: ERR_NOT_FOUND. */
 NODISCARD int local_layer_size(struct store *s, const struct digest *diff_id, uint64_t *ret, struct err *e);
 
 /* The store as an origin: the images called names (one offer each, however many names mean it). A name that is
  * an ID brings none. *ret is the caller's, origin_free(); names stays the caller's until then. */
 struct origin *local_origin(struct store *s, const struct strv *names);
-/* The store as a target; layers in flight are the lease's. Nothing is visible before end(), then all is. */
+/* The store as a target; layers in flight are the lease's. Nothing is visible before end(), then all is.
+ * A layer that is stored already is not read from the origin. */
 struct target *local_target(struct store *s, struct lease *l);
 
 #endif

@@ -601,6 +601,46 @@ def test_a_killed_load_leaves_only_garbage(tare, tmp):
     assert tare("load", "-i", path).out == "Loaded image: k:1\n"
 
 
+def test_two_loads_at_once(tare, tmp):
+    img = Img(LAYER_A, pack([("f%d" % i, b"x" * 100) for i in range(3000)]))
+    path = write(tmp, "a", archives.skopeo(img, ["k:1"]))
+    with tare.start("load", "-i", path) as p, tare.start("load", "-i", path) as q:
+        for r in (p.wait(), q.wait()):
+            assert r.code == 0 and r.out == "Loaded image: k:1\n", r
+    assert ids(tare) == [img.id] and tare.layers("k:1") == img.diff_ids
+    tare("gc")
+    assert not list((tmp / "store" / "work").glob("*/"))
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", ["user", "user_single"])
+def test_an_ordinary_user(request, as_user, tare, tmp, kind):
+    t = as_user(request.getfixturevalue(kind))
+    img = Img(LAYER_A, LAYER_B, LAYER_A)
+    r = t("load", input=pack(archives.skopeo(img, ["u:1"])))
+    assert r.out == "Loaded image: u:1\n" and t.layers("u:1") == img.diff_ids
+    t("save", "-o", t.scratch / "out.tar", "u:1")
+    tare("load", "-i", t.scratch / "out.tar")        # the same image for root
+    assert ids(tare) == [img.id]
+    t("import", "-", "i:1", input=LAYER_A)
+    tare("import", "-", "i:1", input=LAYER_A)
+    assert t.layers("i:1") == tare.layers("i:1")
+    t("rmi", "u:1", "i:1")
+
+
+@pytest.mark.root
+def test_inspect_of_a_container(tare, busybox):
+    tare("run", "--network", "none", "--name", "c1", "-e", "K=v", "busybox", "sh", "-c", "exit 3", code=3)
+    c = tare.inspect("c1")
+    assert c["Name"] == "/c1" and c["Image"] == tare.inspect("busybox")["Id"] and c["Path"] == "sh"
+    assert c["State"]["Status"] == "exited" and c["State"]["ExitCode"] == 3 and not c["State"]["Running"]
+    assert "K=v" in c["Config"]["Env"] and c["Config"]["Image"] == "busybox"
+    assert tare("inspect", "-f", "{{.State.ExitCode}} {{.Id}}", c["Id"][:12], "c1").out == f"3 {c['Id']}\n" * 2
+    r = tare("inspect", "c1", "busybox")
+    assert [("RootFS" in o) for o in r.json()] == [False, True]
+    tare("rm", "c1")
+
+
 # --- peers as judges ---
 
 def peer(name, tmp, *args):
