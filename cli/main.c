@@ -10,6 +10,7 @@
  *
  * Includes go down only; docs/ARCHITECTURE.md says why each wall stands where it does.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_images, &cmd_inspect, &cmd_history, &cmd_tag, &cmd_rmi,
 	&cmd_save, &cmd_load, &cmd_import,
 	&cmd_why, &cmd_df, &cmd_gc,
-	&cmd_version,
+	&cmd_info, &cmd_version,
 	&cmd_complete,
 	&cmd_man,
 	&cmd_debug_ast, &cmd_debug_expand, &cmd_debug_ignore, &cmd_debug_words,
@@ -118,6 +119,19 @@ static int run_command(struct cli *c, const struct cmd *cmd, int argc, char **ar
 	return r;
 }
 
+/* A standard stream that was closed must not become the number of a file of ours (the store's database, say), which
+ * a container would then get as its own. Reading finds nothing, writing fails. */
+static void streams_hold(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct cli c = { .root = getenv("TARE_ROOT"), .out = stdout, .err = stderr,
@@ -125,6 +139,7 @@ int main(int argc, char **argv)
 	const struct cmd *cmd;
 	int words;
 
+	streams_hold();
 	signal(SIGPIPE, SIG_IGN);
 	for (argc--, argv++; argc > 1 && strcmp(argv[0], "--root") == 0; argc -= 2, argv += 2)
 		c.root = argv[1];

@@ -91,6 +91,16 @@ def test_output_closed_early(tare, busybox):
     assert r.out == "y\n"
 
 
+def test_closed_streams(tare, busybox):
+    """A file of ours must not take the number of a closed stream and so become the container's."""
+    for close in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        r = harness.run(["sh", "-c", f"exec {tare.binary} run -i --rm --network none busybox sh -c 'ls -l /proc/self/fd; exit 4' {close}"],
+                        env=tare.env(), cwd=tare.scratch)
+        assert r.code == 4
+        links = [l.split("-> ")[1] for l in r.out.splitlines() if "-> " in l]
+        assert not [l for l in links if str(tare.root) in l or "socket" in l]
+
+
 def test_stdout_can_be_opened_again(tare, busybox):
     assert sh(tare, "echo hi > /dev/stdout; echo ho > /proc/self/fd/1", "-u", "1000").out == "hi\nho\n"
 
@@ -200,7 +210,7 @@ def test_tty(tare, busybox):
 
 
 def test_tty_keys(tare, busybox):
-    with tare.terminal(*RM, "-it", "busybox", "sh", "-c", "trap 'echo INT' INT; echo up; cat; cat; exit 3") as t:
+    with tare.terminal(*RM, "-it", "busybox", "sh", "-c", "trap 'echo INT; cat; exit 3' INT; echo up; while :; do sleep 0.05; done") as t:
         t.expect("up")
         t.send("\x03")                    # a byte to the container's terminal, not a signal to us
         t.expect("INT")
