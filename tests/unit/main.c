@@ -5,6 +5,8 @@
 int main(void)
 {
 	static int (*const suites[])(void) = {
+		suite_copy,
+		suite_treehash,
 		suite_tar,
 		suite_layer,
 		suite_why,

@@ -27,6 +27,8 @@ int suite_passwd(void);
 int suite_ref(void);
 int suite_layer(void);
 int suite_tar(void);
+int suite_copy(void);
+int suite_treehash(void);
 int suite_arena(void);
 int suite_clock(void);
 int suite_digest(void);
