@@ -180,6 +180,27 @@ static int count_plain(struct counting *c, int dir, const char *name, struct df_
 	return 0;
 }
 
+/* A cache mount is lent to one step after another: what nobody has now, gc --all may take. */
+static int count_mount(struct counting *c, int dir, const char *name, struct err *e)
+{
+	bool unfinished = scan_mount_new(name);
+	struct df *d = c->df;
+	auto_fd int lock = -1;
+	uint64_t bytes = 0;
+	int r;
+
+	if (usage_add(dir, name, &c->seen, &bytes, e) < 0)
+		return -1;
+	r = scan_mount_lock(name) ? 0 : scan_mount_claim(dir, name, &lock, e);
+	if (scan_mount_lock(name))
+		charge(d, &d->database, 0, bytes, false);
+	else if (unfinished)
+		charge(d, r ? &d->garbage : &d->work, 1, bytes, r);
+	else
+		charge(d, &d->mounts, 1, bytes, r);
+	return r < 0 ? -1 : 0;
+}
+
 static int count_entry(struct counting *c, enum store_dir which, const char *name, struct err *e)
 {
 	struct df *d = c->df;
@@ -197,6 +218,8 @@ static int count_entry(struct counting *c, enum store_dir which, const char *nam
 			return -1;
 		return row ? count_plain(c, dir, name, &d->logs, 1, e)
 			   : count_locked(c, which, name, &d->logs, e);
+	case STORE_MOUNTS:
+		return count_mount(c, dir, name, e);
 	case STORE_VOLUMES:
 		return count_plain(c, dir, name, &d->volumes, 1, e);
 	default:
@@ -220,8 +243,8 @@ static int count_dir(struct counting *c, enum store_dir which, struct err *e)
 static int count_frame(struct counting *c, struct err *e)
 {
 	static const char *const files[] = { "tare.db", "tare.db-wal", "tare.db-shm", "lock" };
-	static const char *const dirs[] = { ".",    "blobs",  "blobs/sha256", "layers",
-					    "work", "builds", "containers",   "volumes" };
+	static const char *const dirs[] = { ".",      "blobs",      "blobs/sha256", "layers", "work",
+					    "builds", "containers", "volumes",      "mounts" };
 	struct df *d = c->df;
 	int root = store_dirfd(c->store);
 
@@ -240,7 +263,7 @@ static int count_frame(struct counting *c, struct err *e)
 static int count_all(struct counting *c, struct err *e)
 {
 	static const enum store_dir rest[] = { STORE_WORK, STORE_BUILDS, STORE_CONTAINERS,
-					       STORE_VOLUMES };
+					       STORE_VOLUMES, STORE_MOUNTS };
 
 	if (pin_open(c->store, PIN_KEEP, &c->pins, e) < 0 ||
 	    scan_layers(c->store, &c->layers, e) < 0 ||

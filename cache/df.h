@@ -27,6 +27,7 @@ struct df {			/* { 0 } is a valid empty one */
 	struct df_kind images;		/* layers that images have, manifests and configs */
 	struct df_kind cache;		/* layers that only build keys have */
 	struct df_kind containers;	/* their directories, and layers that only they have */
+	struct df_kind mounts;		/* cache mounts of RUN steps */
 	struct df_kind volumes, logs;
 	struct df_kind work;		/* in flight: leased by live processes */
 	struct df_kind garbage;		/* what a plain `gc` removes */

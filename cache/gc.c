@@ -37,6 +37,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
 #include "cache/db.h"
@@ -280,6 +281,51 @@ static void dispose_logs(struct gc *g)
 			gc_failed(g, &e);
 }
 
+/* Does gc want this cache mount? Its use is not recorded: its directory's time must do. */
+static bool mount_wanted(const struct gc *g, int dir, const char *name)
+{
+	struct stat st;
+
+	if (scan_mount_new(name))
+		return true;
+	return g->o->all && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (!g->o->until_ns ||
+		st.st_mtim.tv_sec < (clock_now_ns() - g->o->until_ns) / 1000000000);
+}
+
+/* The lock file stays: two users of one cache must never lock two files. */
+static int dispose_mount(struct gc *g, int dir, const char *name, struct err *e)
+{
+	struct gc_count *c = scan_mount_new(name) ? &g->r.temps : &g->r.mounts;
+	int r, from = g->trash ? lease_dirfd(g->trash) : dir;
+	auto_fd int lock = -1;
+
+	if (!mount_wanted(g, dir, name))
+		return 0;
+	r = scan_mount_claim(dir, name, &lock, e);
+	if (r <= 0)
+		return r;
+	if (g->trash && renameat(dir, name, from, name) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "remove cache mount %s", name);
+	if (dispose(g, from, name, c, e) < 0)
+		return err_wrap(e, "remove cache mount %s", name);
+	c->n++;
+	return 0;
+}
+
+static void dispose_mounts(struct gc *g)
+{
+	auto_err struct err e = { 0 };
+	auto_strv struct strv names = { 0 };
+	int dir = store_dir(g->store, STORE_MOUNTS, &e);
+
+	if (dir < 0 || scan_names(g->store, STORE_MOUNTS, &names, &e) < 0)
+		gc_failed(g, &e);
+	for (size_t i = 0; dir >= 0 && i < names.n; i++)
+		if (!scan_mount_lock(names.v[i]) && dispose_mount(g, dir, names.v[i], &e) < 0)
+			gc_failed(g, &e);
+}
+
 static int gc_all(struct gc *g, struct err *e)
 {
 	if (pin_open(g->store, PIN_KEEP, &g->pins, e) < 0)
@@ -293,6 +339,7 @@ static int gc_all(struct gc *g, struct err *e)
 	dispose_blobs(g);
 	dispose_work(g);
 	dispose_logs(g);
+	dispose_mounts(g);
 	if (!g->o->dry_run && g->r.keys.n + g->r.trees.n &&
 	    db_script(store_db(g->store),
 		      "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(PASSIVE)", e) < 0)

@@ -8,7 +8,7 @@
 #include "cache/store.h"
 
 struct gc_opts {
-	bool all;		/* also untagged images, and build keys whose layer no image has */
+	bool all;		/* also untagged images, cache mounts, and build keys whose layer no image has */
 	bool has_keep;		/* evict such keys, least recently used first, until the build cache is keep bytes */
 	uint64_t keep;		/* bytes on disk */
 	int64_t until_ns;	/* evict only what was not used for that long; 0: whatever its age */
@@ -22,7 +22,7 @@ struct gc_count {
 struct gc_result {
 	struct gc_count images;	/* rows; their bytes are in blobs and layers */
 	struct gc_count keys;	/* rows */
-	struct gc_count layers, blobs, leases, temps, logs;
+	struct gc_count layers, blobs, mounts, leases, temps, logs;
 	struct gc_count trees;	/* rows; bytes of listings */
 	uint64_t bytes;		/* all of them */
 };

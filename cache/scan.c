@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 
 #include "base/fs.h"
 #include "cache/db.h"
@@ -229,6 +230,30 @@ int scan_build(struct store *s, const char *id, struct err *e)
 
 	return db_get_int(store_db(s), "SELECT 1 FROM builds WHERE id = ?", BIND(db_text(id)), &one,
 			  e);
+}
+
+bool scan_mount_lock(const char *name)
+{
+	return str_ends(str_of(name), ".lock");
+}
+
+bool scan_mount_new(const char *name)
+{
+	return str_ends(str_of(name), ".new");
+}
+
+int scan_mount_claim(int dir, const char *name, int *ret, struct err *e)
+{
+	size_t n = strlen(name) - (scan_mount_new(name) ? strlen(".new") : 0);
+	auto_free char *file = xasprintf("%.*s.lock", (int)n, name);
+	auto_fd int fd = openat(dir, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, "open mounts/%s", file);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? 0 : err_sys(e, "lock mounts/%s", file);
+	*ret = take_fd(&fd);
+	return 1;
 }
 
 bool scan_work_file(const char *name)

@@ -40,6 +40,11 @@ void scan_blobs_done(struct scan_blobs *l);
 NODISCARD int scan_names(struct store *s, enum store_dir which, struct strv *ret, struct err *e);
 /* Has build id (a name in builds/) a row? 1, 0 or -1. */
 NODISCARD int scan_build(struct store *s, const char *id, struct err *e);
+/* Of a name in mounts/: is it the lock file of a cache mount, or one that is being made? */
+bool scan_mount_lock(const char *name);
+bool scan_mount_new(const char *name);
+/* Lock a cache mount (name may be the one in the making) against its users: 1, 0 it is in use, -1. */
+NODISCARD int scan_mount_claim(int dir, const char *name, int *ret, struct err *e);
 /* Is name one of the permanent files in work/? */
 bool scan_work_file(const char *name);
 

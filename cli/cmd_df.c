@@ -26,13 +26,14 @@ struct line {
 	const struct df_kind *kind;
 };
 
-#define LINES 8
+#define LINES 9
 
 static void df_lines(const struct df *d, struct line ret[static LINES])
 {
 	const struct line lines[LINES] = {
 		{ "Images", "images", &d->images },
 		{ "Build cache", "cache", &d->cache },
+		{ "Cache mounts", "mounts", &d->mounts },
 		{ "Containers", "containers", &d->containers },
 		{ "Volumes", "volumes", &d->volumes },
 		{ "Build logs", "logs", &d->logs },

@@ -16,7 +16,7 @@ struct args {
 
 static const struct opt opts[] = {
 	{ 'a', "all", NULL, OPT_BOOL, offsetof(struct args, all),
-	  "also untagged images, and build cache that no image needs" },
+	  "also untagged images, cache mounts, and build cache that no image needs" },
 	{ 0, "keep-storage", "SIZE", OPT_BYTES, offsetof(struct args, keep),
 	  "shrink the build cache to SIZE, least recently used first" },
 	{ 0, "until", "DURATION", OPT_STR, offsetof(struct args, until),
@@ -56,6 +56,7 @@ static void print_result(FILE *out, const struct gc_result *r, bool dry_run)
 		{ "build cache entries", r->keys, true },
 		{ "layers", r->layers, false },
 		{ "manifests and configs", r->blobs, false },
+		{ "cache mounts", r->mounts, false },
 		{ "unfinished work", r->leases, false },
 		{ "unfinished files", r->temps, false },
 		{ "logs of builds", r->logs, false },

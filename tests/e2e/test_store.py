@@ -241,3 +241,16 @@ def test_ordinary_user(as_user, user, busybox_tar):
         tare("rm", "-f", name)
     tare("gc")
     storecheck.check(tare.root, clean=True)
+
+
+def test_cache_mounts(tare, busybox):
+    tare.build("FROM busybox\nRUN --mount=type=cache,target=/c dd if=/dev/zero of=/c/big bs=1k count=2000\n")
+    total = du(tare.root)
+    d = tare("df", "--json").json()
+    assert d["mounts"]["count"] == 1 and d["mounts"]["reclaimable"] >= 2000 * 1024
+    assert abs(d["total"] - total) <= total / 100
+    tare("gc")
+    assert tare("df", "--json").json()["mounts"]["count"] == 1
+    assert "cache mounts" in tare("gc", "--all").out
+    assert tare("df", "--json").json()["mounts"]["count"] == 0
+    storecheck.check(tare.root, clean=True)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -133,6 +134,39 @@ static void test_work(void **state)
 	r = gc(t, (struct gc_opts){ 0 });
 	assert_true(r.leases.n == 0 && r.temps.n == 0 && r.logs.n == 0);
 	assert_int_equal(tmp_count(t, "work"), 1);
+}
+
+/* A cache mount goes on request, unless a step has it; one that a dead step was making goes always. */
+static void test_mounts(void **state)
+{
+	struct tmp_store *t = *state;
+	auto_err struct err e = { 0 };
+	int dir = store_dir(t->s, STORE_MOUNTS, &e), fd;
+	static const char *const dirs[] = { "free", "used", "used.new", "dead.new" };
+	struct gc_result r;
+	struct df d = { 0 };
+
+	for (size_t i = 0; i < countof(dirs); i++)
+		assert_int_equal(mkdirat(dir, dirs[i], 0755), 0);
+	assert_int_equal(fs_replace(dir, "free/file", "x", 1, 0600, false, &e), 0);
+	fd = openat(dir, "used.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(flock(fd, LOCK_SH), 0);
+	assert_int_equal(df_get(t->s, &d, &e), 0);
+	assert_true(d.mounts.n == 2 && d.mounts.reclaimable >= 4096 && d.garbage.n == 1 && d.work.n == 1);
+	df_done(&d);
+	r = gc(t, (struct gc_opts){ 0 });
+	assert_true(r.mounts.n == 0 && r.temps.n == 1);
+	r = gc(t, (struct gc_opts){ .all = true, .until_ns = HOUR });
+	assert_int_equal(r.mounts.n, 0);
+	for (int dry = 1; dry >= 0; dry--) {
+		r = gc(t, (struct gc_opts){ .all = true, .dry_run = dry });
+		assert_true(r.mounts.n == 1 && r.mounts.bytes >= 4096);
+		assert_int_equal(tmp_exists(t, "mounts/free"), dry);
+	}
+	assert_true(tmp_exists(t, "mounts/used") && tmp_exists(t, "mounts/used.new"));
+	close(fd);
+	r = gc(t, (struct gc_opts){ .all = true });
+	assert_true(r.mounts.n == 1 && r.temps.n == 1);
 }
 
 /* Layers 1..5 are cached, 1 is the least recently used; 5 is also an image's. */
@@ -399,7 +433,8 @@ static void test_df(void **state)
 	assert_true(d.images.n == 3 && d.cache.n == 1 && d.containers.n == 1 && d.work.n == 1 && d.garbage.n == 1);
 	assert_true(d.images.reclaimable > 0 && d.images.reclaimable < d.images.bytes / 2);
 	assert_int_equal(d.cache.reclaimable, d.cache.bytes);
-	assert_int_equal(d.total, d.images.bytes + d.cache.bytes + d.containers.bytes + d.volumes.bytes + d.logs.bytes +
+	assert_int_equal(d.total, d.images.bytes + d.cache.bytes + d.containers.bytes + d.volumes.bytes +
+			 d.logs.bytes + d.mounts.bytes +
 			 d.work.bytes + d.garbage.bytes + d.database.bytes);
 	assert_int_equal(d.nlayers, 6);
 	assert_int_equal(d.nimages, 3);
@@ -453,6 +488,7 @@ int suite_gc(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_garbage, tmp_store_setup, tmp_store_teardown),
 		cmocka_unit_test_setup_teardown(test_work, tmp_store_setup, tmp_store_teardown),
+		cmocka_unit_test_setup_teardown(test_mounts, tmp_store_setup, tmp_store_teardown),
 		cmocka_unit_test_setup_teardown(test_evict, tmp_store_setup, tmp_store_teardown),
 		cmocka_unit_test_setup_teardown(test_evict_images, tmp_store_setup, tmp_store_teardown),
 		cmocka_unit_test_setup_teardown(test_pinned, tmp_store_setup, tmp_store_teardown),
