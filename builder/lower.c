@@ -334,11 +334,30 @@ static int from_platform(struct lowering *l, const struct node *from, struct pla
 		       guess ? " (did you mean " : "", guess ? guess : "", guess ? "?)" : "");
 }
 
+/* The config's Env in the scope: over ARGs that a parent stage set later, as BuildKit has it. */
+static void apply_env(struct stage *st)
+{
+	auto_strv struct strv env = { 0 };
+	auto_strv struct strv seen = { 0 };
+
+	config_list(st->config, CONFIG_ENV, &env);
+	for (size_t i = 0; i < env.n; i++) {
+		struct str value = str_of(env.v[i]), key = str_cut(&value, '=');
+		auto_free char *name = str_dup(key);
+
+		if (!value.p || strv_has(&seen, name))
+			continue;
+		strv_add(&seen, name);
+		scope_set(&st->scope, name, value.p);
+	}
+}
+
 static void inherit_stage(struct stage *st, const struct stage *base)
 {
 	config_free(st->config);
 	st->config = config_clone(base->config);
 	scope_copy(&st->scope, &base->scope);
+	apply_env(st);
 	st->root = base->root;
 	st->history = xcalloc(base->nhistory + 1, sizeof(*st->history));
 	if (base->nhistory)
@@ -350,20 +369,12 @@ static int inherit_image(struct lowering *l, struct stage *st, const char *ref, 
 {
 	struct platform want;
 	struct image_use *use;
-	auto_strv struct strv env = { 0 };
 
 	if (from_platform(l, st->from, &want, e) < 0 || use_image(l, ref, &want, &use, e) < 0)
 		return -1;
 	config_free(st->config);
 	st->config = config_clone(use->config);
-	config_list(st->config, CONFIG_ENV, &env);
-	for (size_t i = 0; i < env.n; i++) {
-		struct str value = str_of(env.v[i]), key = str_cut(&value, '=');
-		auto_free char *name = str_dup(key);
-
-		if (value.p && !scope_get(&st->scope, name))
-			scope_set(&st->scope, name, value.p);
-	}
+	apply_env(st);
 	st->root = use->v;
 	return 0;
 }

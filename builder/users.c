@@ -71,7 +71,7 @@ static bool is_plain(struct str s)
 {
 	uint64_t n;
 
-	return str_is(s, "root") || str_to_u64(s, 10, &n);
+	return s.n == 0 || str_is(s, "root") || str_to_u64(s, 10, &n);
 }
 
 int users_chown(int root, const char *spec, bool bare, uid_t *uid, gid_t *gid, struct sink *sink, struct err *e)

@@ -176,7 +176,7 @@ static int imply_dir(struct extract *x, const char *path, struct err *e)
 		return err_set(e, ERR_CORRUPT, "%s is needed as a directory, but is something else", path);
 	}
 	fd = openat(parent, name, OPEN_DIR);
-	if (fd < 0 || fchown(fd, 0, 0) < 0 || fchmod(fd, 0755) < 0)
+	if (fd < 0 || fchown(fd, x->o.chown ? x->o.uid : 0, x->o.chown ? x->o.gid : 0) < 0 || fchmod(fd, 0755) < 0)
 		return err_sys(e, "set up the directory %s", path);
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "stat %s", path);

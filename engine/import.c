@@ -130,7 +130,7 @@ int transfer_import(struct job *j, struct store *s, const struct import_args *a,
 
 	if ((a->name && check_name(a->name, name, e) < 0) || changed_config(a, &p, &img.config, e) < 0 ||
 	    import_layer(j, s, a->fd, img.config, e) < 0)
-		return -1;
+		return a->source && !(e->kind == ERR_USAGE && e->at.src) ? err_wrap(e, "%s", a->source) : -1;
 	h.created_ns = clock_now_ns();
 	config_set_created(img.config, h.created_ns);
 	config_add_history(img.config, &h);

@@ -208,7 +208,7 @@ int passwd_chown(struct str passwd, struct str group, const char *spec, uid_t *u
 
 	if (check_text(passwd, "passwd", e) < 0 || check_text(group, "group", e) < 0)
 		return -1;
-	if (user.n == 0)
+	if (user.n == 0 && gpart.n == 0)
 		return err_set(e, ERR_USAGE, "--chown wants user[:group], not \"%s\"", spec);
 	if (is_number(user)) {
 		if (parse_id(user, &u, e) < 0)
@@ -217,7 +217,7 @@ int passwd_chown(struct str passwd, struct str group, const char *spec, uid_t *u
 	} else if (find_user(passwd, user, NULL, &pw)) {
 		u = pw.uid;
 		g = pw.gid;
-	} else if (!str_is(user, "root")) {
+	} else if (user.n && !str_is(user, "root")) {
 		missing = user;
 	}
 	if (is_number(gpart)) {

@@ -119,7 +119,7 @@ static void test_chown(void **state UNUSED)
 	static const struct { const char *spec; int64_t uid, gid; const char *unknown; } rows[] = {
 		{ "daemon", 1, 2, "" }, { "1000", 1000, 1000, "" }, { "1000:nobody", 1000, 99, "" }, { "app:50", 1001, 50, "" },
 		{ "root", 0, 0, "" }, { "nosuch", 0, 0, "nosuch" }, { "app:nosuch", 1001, 0, "nosuch" }, { "app:", 1001, 1002, "" },
-		{ "", -1, 0, "" }, { ":4", -1, 0, "" }, { "4294967295", -1, 0, "" }, { "1:4294967296", -1, 0, "" },
+		{ "", -1, 0, "" }, { ":", -1, 0, "" }, { ":4", 0, 4, "" }, { ":staff", 0, 50, "" }, { "4294967295", -1, 0, "" }, { "1:4294967296", -1, 0, "" },
 	};
 
 	for (size_t i = 0; i < countof(rows); i++) {

@@ -222,13 +222,13 @@ def test_whiteouts(world, context):
 
 def test_setuid_and_sticky(world, context):
     image, tree = build(world, context("setuid"))
-    assert tree["sbin/su-busybox"].mode == 0o4755
+    assert tree["sbin/busybox-suid"].mode == 0o4755
     assert tree["y/suid"].mode == tree["y/suid-too"].mode == 0o4755
     assert tree["y/sticky"].mode == 0o1777 and tree["y/sgid"].mode == 0o2775
     assert tree["y/sgid"].owner == (0, 33) and tree["y/sgid/made"].owner == (0, 33)
     assert tree["y/sticky/mine"].owner == (1234, 0)
     if not hasattr(world, "docker"):
-        assert world.run("-u", "1234", image.id, "/sbin/su-busybox", "id", "-u").out == "1234\n"
+        assert world.run("-u", "1234", image.id, "/sbin/busybox-suid", "id", "-u").out == "1234\n"
 
 
 def test_names(world, context):
