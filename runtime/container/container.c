@@ -89,8 +89,10 @@ static void load_record(struct container *c)
 		json_decref(c->config);
 		c->config = json_object();
 	}
-	if (fs_read(c->dir, "state.json", RECORD_MAX, &state, &e) < 0 ||
-	    record_state_parse(buf_view(&state), &c->state) < 0)
+	err_clear(&e);
+	if (fs_read(c->dir, "state.json", RECORD_MAX, &state, &e) < 0 && e.sys == ENOENT)
+		return;
+	if (record_state_parse(buf_view(&state), &c->state) < 0)
 		c->state = (struct container_state){ .status = CONTAINER_EXITED, .error = xstrdup("the record is damaged") };
 }
 
@@ -245,8 +247,7 @@ static int record_make(struct container *c, int top, const struct digest *layers
 	c->dir = openat(top, tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (c->dir < 0 || flock(c->dir, LOCK_EX | LOCK_NB) < 0)
 		return err_sys(e, "lock the container's directory");
-	if (write_layers(c, layers, n, e) < 0 || write_config(c, e) < 0 ||
-	    container_set_state(c, &(struct container_state){ 0 }, e) < 0)
+	if (write_layers(c, layers, n, e) < 0 || write_config(c, e) < 0)
 		return -1;
 	if (renameat(top, tmp, top, c->id) < 0 || (c->durable && fsync(top) < 0))
 		return err_sys(e, "name the container's directory");

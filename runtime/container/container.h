@@ -3,7 +3,7 @@
  * Containers as records: containers/<64 hex digits>/ in the store.
  *
  *   config.json   what was asked for, in the shape of Docker's inspect; never changes
- *   state.json    replaced by rename
+ *   state.json    replaced by rename; not there yet: CREATED
  *   layers        diff IDs of its image, one in hex a line, base first: gc keeps them
  *   upper/ work/  its own files (cache/snapshot.h)
  *
