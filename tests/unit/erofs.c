@@ -150,31 +150,73 @@ static void need_mount(void)
 		skip();
 }
 
-/* fsck.erofs' opinion, where it is installed and knows blocks of 512 bytes (erofs-utils 1.6). */
-static void fsck(int index, int tar, const char *what)
+/* Run fsck.erofs with what it says in text: its status, or -1 if it is not installed. */
+static int run_fsck(char *const argv[], char *text, size_t size)
 {
-	auto_free char *device = xasprintf("--device=/proc/self/fd/%d", tar);
-	auto_free char *image = xasprintf("/proc/self/fd/%d", index);
-	char *argv[] = { (char *)"fsck.erofs", (char *)"-d2", (char *)"--extract", device, image, NULL };
 	auto_fd int out = nameless("fsck");
 	posix_spawn_file_actions_t actions;
-	char text[1024] = "";
 	int status, r;
+	ssize_t n;
 	pid_t pid;
 
-	assert_int_equal(fcntl(index, F_SETFD, 0) | fcntl(tar, F_SETFD, 0), 0);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, out, 1);
 	posix_spawn_file_actions_adddup2(&actions, out, 2);
 	r = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (r == ENOENT)
-		return;
+		return -1;
 	assert_int_equal(r, 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	(void)!pread(out, text, sizeof(text) - 1, 0);
-	if (!strstr(text, "blksize 512 isn't supported"))
-		check(status == 0, "fsck.erofs: %s: %s", what, text);
+	n = pread(out, text, size - 1, 0);
+	text[MAX(n, 0)] = '\0';
+	return status;
+}
+
+/* Blocks of 512 bytes are known since erofs-utils 1.6. */
+static bool fsck_usable(void)
+{
+	static enum { UNKNOWN, USABLE, NOT } state;
+	char *argv[] = { (char *)"fsck.erofs", (char *)"-V", NULL };
+	char text[256];
+	uint64_t minor;
+
+	if (state == UNKNOWN) {
+		int r = run_fsck(argv, text, sizeof(text));
+		const char *version = r < 0 ? NULL : strstr(text, " 1.");
+		struct str rest = str_of(version ? version + 3 : "0");
+
+		state = version && str_to_u64(str_sub(rest, 0, strspn(rest.p, "0123456789")), 10, &minor) && minor >= 6 ?
+			USABLE : NOT;
+		if (state == NOT)
+			print_message("left out: fsck.erofs of erofs-utils 1.6 or later\n");
+	}
+	return state == USABLE;
+}
+
+/* A copy without the checksum: fsck.erofs 1.8 crashes over one of blocks below 1,024 bytes. The kernel checks it. */
+static int without_checksum(int index)
+{
+	auto_err struct err e = { 0 };
+	int fd = nameless("copy");
+
+	check(fs_copy_data(index, fd, size_of(index), &e) == 0, "%s", err_text(&e));
+	assert_int_equal(pwrite(fd, "\2", 1, 1024 + 8), 1);
+	return fd;
+}
+
+static void fsck(int index, int tar, const char *what)
+{
+	auto_fd int copy = without_checksum(index);
+	auto_free char *device = xasprintf("--device=/proc/self/fd/%d", tar);
+	auto_free char *image = xasprintf("/proc/self/fd/%d", copy);
+	char *argv[] = { (char *)"fsck.erofs", (char *)"-d2", (char *)"--extract", device, image, NULL };
+	char text[1024];
+
+	if (!fsck_usable())
+		return;
+	assert_int_equal(fcntl(copy, F_SETFD, 0) | fcntl(tar, F_SETFD, 0), 0);
+	check(run_fsck(argv, text, sizeof(text)) == 0, "fsck.erofs: %s: %s", text, what);
 }
 
 struct extracting {
@@ -248,10 +290,10 @@ struct seen {			/* how much the random trees covered */
 };
 
 /* The canonical tar of an unpacked layer, indexed and mounted, is that layer once more. */
-static void check_sealed(int tree, const char *what)
+static void check_sealed(int tree, bool dir_times, const char *what)
 {
 	auto_fd int tar = nameless("sealed");
-	struct tree_diff diff = { 0 };
+	struct tree_diff diff = { .dir_times = dir_times };
 	auto_err struct err e = { 0 };
 	struct seal_sum sum;
 	struct job job;
@@ -267,8 +309,8 @@ static void check_sealed(int tree, const char *what)
 
 static void check_tree(const struct made_tar *m, int tree, uint64_t seed, struct seen *seen)
 {
+	struct tree_diff diff = { .user_xattrs = true, .opaque = true, .dir_times = seed % 3 != MADE_HOSTILE };
 	auto_err struct err e1 = { 0 }, e2 = { 0 };
-	struct tree_diff diff = { .user_xattrs = true, .opaque = true };
 	auto_buf struct buf text = { 0 };
 	auto_fd int tar = made_file(m);
 	bool lost_mark;
@@ -277,8 +319,8 @@ static void check_tree(const struct made_tar *m, int tree, uint64_t seed, struct
 
 	buf_printf(&text, "seed %llu", (unsigned long long)seed);
 	describe(m, &text);
-	check((r < 0) == (index < 0), "%s\nunpacking: %s\nindexing: %s", text.p, err_text(&e1), err_text(&e2));
-	if (r < 0) {
+	check((r < 0) == (index < 0) || (r < 0 && lost_mark), "%s\nunpacking: %s\nindexing: %s", text.p, err_text(&e1), err_text(&e2));
+	if (index < 0) {
 		check(e1.kind == e2.kind, "%s\nunpacking: %s\nindexing: %s", text.p, err_text(&e1), err_text(&e2));
 		seen->refused++;
 		return;
@@ -293,12 +335,12 @@ static void check_tree(const struct made_tar *m, int tree, uint64_t seed, struct
 	}
 	auto_fd int mounted = mount_index(index, tar);
 	check(tree_same(tree, mounted, &diff), "%s: %s", diff.text, text.p);
-	check_sealed(tree, text.p);
+	check_sealed(tree, diff.dir_times, text.p);
 	seen->same++;
 }
 
-/* TARE_TEST_TREES: how many. Not compared are trees in which a later entry removes a directory that was made
- * opaque: unpacking still knows it by its path then, which may lead somewhere else by now. */
+/* TARE_TEST_TREES: how many. Unpacking knows directories by their paths at its end, and in a hostile tar these may
+ * lead somewhere else by then: hence their times are not compared, nor trees that removed an opaque one. */
 static void test_trees(void **state)
 {
 	const char *more = getenv("TARE_TEST_TREES");
@@ -385,7 +427,7 @@ static void test_rules(void **state UNUSED)
 		  NULL },
 		{ "below a link that climbs", "2:l>../../.. 0:l/f", "f l ", NULL },
 		{ "below a link to nothing", "2:l>d 0:l/f", NULL, "something else" },
-		{ "below a loop", "2:l>m 2:m>l 0:l/f", NULL, "symbolic links" },
+		{ "below a loop", "2:l>m 2:m>l 0:l/f", NULL, "loop of links" },
 		{ "below a file", "0:a 0:a/b", NULL, "something else" },
 		{ "directory over a link", "5:d 2:l>d 5:l", "d/ l/ ", NULL },
 		{ "whiteout", "0:.wh.a 0:d/.wh.b", "a- d/ d/b- ", NULL },

@@ -101,7 +101,7 @@ static void random_xattrs(struct made_tar *m, struct tar_entry *t)
 		size_t size = made_random(m, 10) ? made_random(m, 40) : made_random(m, 3000);
 		char *value = arena_alloc(&m->arena, size + 1);
 
-		if (made_random(m, 2))
+		if (made_random(m, 2) || (i == 0 && t->type != TAR_FILE))
 			continue;
 		made_bytes(made_random(m, 5), 0, value, size);
 		v[n++] = i ? (struct tar_xattr){ str_of(keys[i]), { value, size } } :
@@ -162,6 +162,26 @@ static void random_rest(struct made_tar *m, struct made *it)
 		random_xattrs(m, &it->t);
 }
 
+static void swap(struct made_tar *m, size_t i, size_t k)
+{
+	struct made it = m->v[i];
+
+	m->v[i] = m->v[k];
+	m->v[k] = it;
+}
+
+/* Any order, but most hard links behind their targets. */
+static void shuffle(struct made_tar *m)
+{
+	size_t end = m->n;
+
+	for (size_t i = m->n; i > 1; i--)
+		swap(m, i - 1, made_random(m, i));
+	for (size_t i = m->n; i-- > 0; )
+		if (m->v[i].t.type == TAR_LINK && made_random(m, 50))
+			swap(m, i, --end);
+}
+
 /* Some directories, at times deep, at times wide. */
 static void make_tidy(struct made_tar *m, bool shuffled)
 {
@@ -192,13 +212,8 @@ static void make_tidy(struct made_tar *m, bool shuffled)
 		}
 		random_rest(m, it);
 	}
-	for (size_t i = m->n; shuffled && i > 1; i--) {
-		size_t k = made_random(m, i);
-		struct made swap = m->v[k];
-
-		m->v[k] = m->v[i - 1];
-		m->v[i - 1] = swap;
-	}
+	if (shuffled)
+		shuffle(m);
 }
 
 static const char *few_names(struct made_tar *m, bool may_wh)
@@ -337,7 +352,7 @@ static bool same_stat(struct compare *c, const struct stat *a, const struct stat
 		return false;
 	if (!S_ISDIR(a->st_mode) && !same_num(c, "size", a->st_size, b->st_size))
 		return false;
-	if ((!root || c->d->root_time) &&
+	if ((root ? c->d->root_time : c->d->dir_times || !S_ISDIR(a->st_mode)) &&
 	    (!same_num(c, "mtime", a->st_mtim.tv_sec, b->st_mtim.tv_sec) ||
 	     !same_num(c, "mtime ns", a->st_mtim.tv_nsec, b->st_mtim.tv_nsec)))
 		return false;

@@ -40,7 +40,7 @@ void made_bytes(uint64_t seed, uint64_t at, void *p, size_t n);	/* of a file's d
 
 struct tree_diff {
 	bool user_xattrs, opaque;	/* compare these too */
-	bool root_time;
+	bool root_time, dir_times;
 	char text[2 * TAR_PATH_MAX];	/* the first difference; empty: none */
 };
 
