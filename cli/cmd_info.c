@@ -39,10 +39,15 @@ struct info {
 
 static const char *filesystem_name(const char *path)
 {
-	static const struct { uint64_t magic; const char *name; } names[] = {	/* linux/magic.h, statfs(2) */
-		{ 0xef53, "ext4" }, { 0x58465342, "xfs" }, { 0x9123683e, "btrfs" }, { 0x01021994, "tmpfs" },
-		{ 0x794c7630, "overlay" }, { 0x6969, "nfs" }, { 0x2fc12fc1, "zfs" }, { 0xf2f52010, "f2fs" },
-		{ 0x65735546, "fuse" }, { 0xca451a4e, "bcachefs" }, { 0xff534d42, "cifs" },
+	static const struct {
+		uint64_t magic;
+		const char *name;
+	} names[] = {
+		/* linux/magic.h, statfs(2) */
+		{ 0xef53, "ext4" },         { 0x58465342, "xfs" },     { 0x9123683e, "btrfs" },
+		{ 0x01021994, "tmpfs" },    { 0x794c7630, "overlay" }, { 0x6969, "nfs" },
+		{ 0x2fc12fc1, "zfs" },      { 0xf2f52010, "f2fs" },    { 0x65735546, "fuse" },
+		{ 0xca451a4e, "bcachefs" }, { 0xff534d42, "cifs" },
 	};
 	struct statfs st;
 
@@ -130,12 +135,13 @@ static void print_text(const struct info *in, FILE *out)
 
 	fprintf(out, "%-20s %s\n", "tare", VERSION);
 	if (in->store)
-		store = xasprintf("%s (%s, %s of %s free)", in->store, in->filesystem, format_size(in->free, 3, free_text),
+		store = xasprintf("%s (%s, %s of %s free)", in->store, in->filesystem,
+				  format_size(in->free, 3, free_text),
 				  format_size(in->size, 3, size));
 	print_line(out, "store", store ? store : in->store_error, in->store_hint);
 	print_line(out, "run directory", in->run_dir ? in->run_dir : "none", NULL);
-	host = xasprintf("Linux %s %s, %zu processors, %s memory", in->host.release, in->host.machine, cpu_count(),
-			 format_size(in->memory, 3, size));
+	host = xasprintf("Linux %s %s, %zu processors, %s memory", in->host.release,
+			 in->host.machine, cpu_count(), format_size(in->memory, 3, size));
 	print_line(out, "host", host, NULL);
 	for (size_t i = 0; i < PROBES; i++) {
 		const struct probe *p = &in->probes[i];
@@ -156,8 +162,8 @@ static json_t *store_json(const struct info *in)
 {
 	if (!in->store)
 		return json_pack("{s:n, s:s}", "root", "error", in->store_error);
-	return json_pack("{s:s, s:s, s:I, s:I}", "root", in->store, "filesystem", in->filesystem, "size",
-			 (json_int_t)in->size, "free", (json_int_t)in->free);
+	return json_pack("{s:s, s:s, s:I, s:I}", "root", in->store, "filesystem", in->filesystem,
+			 "size", (json_int_t)in->size, "free", (json_int_t)in->free);
 }
 
 static void print_json(const struct info *in, FILE *out)
@@ -167,12 +173,14 @@ static void print_json(const struct info *in, FILE *out)
 	for (size_t i = 0; i < PROBES; i++) {
 		const struct probe *p = &in->probes[i];
 
-		json_array_append_new(probes, json_pack("{s:s, s:b, s:s, s:o}", "name", p->name, "ok", p->ok, "text", p->text,
-							"hint", text_or_null(p->hint)));
+		json_array_append_new(probes, json_pack("{s:s, s:b, s:s, s:o}", "name", p->name,
+							"ok", p->ok, "text", p->text, "hint",
+							text_or_null(p->hint)));
 	}
-	root = json_pack("{s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:b, s:o}", "version", VERSION, "store", store_json(in),
-			 "run_directory", text_or_null(in->run_dir), "kernel", in->host.release, "architecture",
-			 in->host.machine, "processors", (json_int_t)cpu_count(), "memory", (json_int_t)in->memory, "rootless",
+	root = json_pack("{s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:b, s:o}", "version", VERSION,
+			 "store", store_json(in), "run_directory", text_or_null(in->run_dir),
+			 "kernel", in->host.release, "architecture", in->host.machine, "processors",
+			 (json_int_t)cpu_count(), "memory", (json_int_t)in->memory, "rootless",
 			 in->user.inside, "probes", probes);
 	json_dumpf(root, out, JSON_INDENT(2));
 	fputc('\n', out);
@@ -194,6 +202,10 @@ static int info_run(struct cli *c, void *arg, int argc UNUSED, char **argv UNUSE
 }
 
 const struct cmd cmd_info = {
-	.name = "info", .synopsis = "[options]", .about = "Show the store and what this host allows.",
-	.opts = opts, .args_size = sizeof(struct args), .run = info_run,
+	.name = "info",
+	.synopsis = "[options]",
+	.about = "Show the store and what this host allows.",
+	.opts = opts,
+	.args_size = sizeof(struct args),
+	.run = info_run,
 };

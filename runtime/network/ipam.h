@@ -11,7 +11,7 @@
 /* Ours: 2048 networks of 254 addresses each; the first is the host's end of every link. */
 #define IPAM_POOL UINT32_C(0x0ac80000)	/* 10.200.0.0/13 */
 #define IPAM_POOL_LEN 13
-#define IPAM_FIRST 2			/* last byte of the first and last address for a namespace */
+#define IPAM_FIRST 2 /* last byte of the first and last address for a namespace */
 #define IPAM_LAST 254
 
 /* The first /24 of the pool that overlaps no prefix of used; false if there is none. */

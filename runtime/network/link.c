@@ -11,7 +11,9 @@
 
 int link_up(struct nl *s, int index, struct err *e)
 {
-	const struct ifinfomsg i = { .ifi_index = index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	const struct ifinfomsg i = { .ifi_index = index,
+				     .ifi_flags = IFF_UP,
+				     .ifi_change = IFF_UP };
 	struct nl_batch b = { 0 };
 	int r;
 
@@ -41,7 +43,8 @@ static void veth_peer(struct nl_batch *b, const char *peer, int netns, uint32_t 
 	nl_unnest(b, info);
 }
 
-int link_add_veth(struct nl *s, const char *name, const char *peer, int netns, uint32_t mtu, struct err *e)
+int link_add_veth(struct nl *s, const char *name, const char *peer, int netns, uint32_t mtu,
+		  struct err *e)
 {
 	const struct ifinfomsg i = { 0 };
 	struct nl_batch b = { 0 };
@@ -86,8 +89,12 @@ int link_index(struct nl *s, const char *name, int *ret, struct err *e)
 
 int link_add_addr(struct nl *s, int index, struct in_addr own, struct in_addr other, struct err *e)
 {
-	const struct ifaddrmsg a = { .ifa_family = AF_INET, .ifa_prefixlen = 32, .ifa_index = (unsigned)index };
-	const struct ifinfomsg up = { .ifi_index = index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	const struct ifaddrmsg a = { .ifa_family = AF_INET,
+				     .ifa_prefixlen = 32,
+				     .ifa_index = (unsigned)index };
+	const struct ifinfomsg up = { .ifi_index = index,
+				      .ifi_flags = IFF_UP,
+				      .ifi_change = IFF_UP };
 	struct nl_batch b = { 0 };
 	int r;
 
@@ -104,8 +111,11 @@ int link_add_addr(struct nl *s, int index, struct in_addr own, struct in_addr ot
 
 int link_add_default(struct nl *s, int index, struct in_addr gateway, struct err *e)
 {
-	const struct rtmsg m = { .rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_STATIC,
-				 .rtm_scope = RT_SCOPE_UNIVERSE, .rtm_type = RTN_UNICAST };
+	const struct rtmsg m = { .rtm_family = AF_INET,
+				 .rtm_table = RT_TABLE_MAIN,
+				 .rtm_protocol = RTPROT_STATIC,
+				 .rtm_scope = RT_SCOPE_UNIVERSE,
+				 .rtm_type = RTN_UNICAST };
 	struct nl_batch b = { 0 };
 	int r;
 
@@ -197,8 +207,9 @@ static void take_route(void *arg, uint16_t type, const void *p, size_t n)
 static void take_mtu(void *arg, uint16_t type, const void *p, size_t n)
 {
 	if (type == RTM_NEWLINK && n >= NLMSG_ALIGN(sizeof(struct ifinfomsg)))
-		*(uint32_t *)arg = attr_u32(nl_find((const char *)p + NLMSG_ALIGN(sizeof(struct ifinfomsg)),
-						    n - NLMSG_ALIGN(sizeof(struct ifinfomsg)), IFLA_MTU));
+		*(uint32_t *)arg =
+			attr_u32(nl_find((const char *)p + NLMSG_ALIGN(sizeof(struct ifinfomsg)),
+					 n - NLMSG_ALIGN(sizeof(struct ifinfomsg)), IFLA_MTU));
 }
 
 static int mtu_of(struct nl *s, uint32_t index, uint32_t *ret, struct err *e)
@@ -215,8 +226,8 @@ static int mtu_of(struct nl *s, uint32_t index, uint32_t *ret, struct err *e)
 	return r;
 }
 
-int link_routes(struct nl *s, struct link_prefix within, const char *skip, struct link_prefix **ret, size_t *n,
-		uint32_t *mtu, struct err *e)
+int link_routes(struct nl *s, struct link_prefix within, const char *skip, struct link_prefix **ret,
+		size_t *n, uint32_t *mtu, struct err *e)
 {
 	const struct rtmsg m = { .rtm_family = AF_INET };
 	struct routes rs = { .within = within, .skip = skip };

@@ -4,12 +4,13 @@
  *
  *   tareN, the host's end of a veth pair    the kernel, with the namespace of the other end
  *   the nftables table                      the kernel, with our socket (nft.h)
- *   accepts in others' tables               net_host_free() of the last process that holds run_dir/guard; after a kill
- *                                           the next one's
+ *   accepts in others' tables               net_host_free() of the last process that holds
+ *                                           run_dir/guard; after a kill the next one's
  *   net.ipv4.ip_forward                     nobody: it stays on
  *
- * There is no bridge: each namespace has a point-to-point link to the host, which routes. The name tareN is what two
- * processes compete for; N is also the last byte of the address, so that no registry of addresses is needed.
+ * There is no bridge: each namespace has a point-to-point link to the host, which routes. The name
+ * tareN is what two processes compete for; N is also the last byte of the address, so that no
+ * registry of addresses is needed.
  */
 #include "runtime/network/net.h"
 
@@ -33,6 +34,7 @@
 #define LINK "tare"			/* names of our links begin so */
 #define INSIDE "eth0"
 #define FORWARD "/proc/sys/net/ipv4/ip_forward"
+#define FORWARD_HINT "as root: sysctl net.ipv4.ip_forward=1; or use --network host or none"
 
 struct net {
 	struct net_host *host;
@@ -79,7 +81,7 @@ static void unguard(int guard)
 
 static void close_all_but(int a, int b)
 {
-	unsigned lo = (unsigned)MIN(a, b), hi = (unsigned)MAX(a, b);	/* -1 is the largest: nothing to keep */
+	unsigned lo = (unsigned)MIN(a, b), hi = (unsigned)MAX(a, b);
 
 	if (b < 0)
 		lo = hi = (unsigned)a;
@@ -91,8 +93,9 @@ static void close_all_but(int a, int b)
 }
 
 /*
- * The kernel takes 10 ms and more to remove a table or a rule (synchronize_rcu), in the last close() of the socket or in
- * the exit of its process. A grandchild of ours does it, so that nobody has to wait.
+ * The kernel takes 10 ms and more to remove a table or a rule (synchronize_rcu), in the last
+ * close() of the socket or in the exit of its process. A grandchild of ours does it, so that nobody
+ * has to wait.
  */
 static void retire(int table, int guard)
 {
@@ -153,7 +156,8 @@ static int sysctl_put(const char *path, const char *value, struct err *e)
 }
 
 /* A setting of one link; a kernel without that protocol has no such file, and needs none. */
-static int link_sysctl(const char *family, const char *link, const char *key, const char *value, struct err *e)
+static int link_sysctl(const char *family, const char *link, const char *key, const char *value,
+		       struct err *e)
 {
 	auto_free char *path = xasprintf("/proc/sys/net/%s/conf/%s/%s", family, link, key);
 
@@ -172,19 +176,20 @@ bool net_can_bridge(struct err *why)
 	ok = link_permitted(&s);
 	nl_close(&s);
 	if (!ok) {
-		err_set(why, ERR_DENIED, "an own network with a way out needs root: this process may not change links here");
+		err_set(why, ERR_DENIED, "an own network with a way out needs root: "
+			"this process may not change links here");
 		err_hint(why, "use --network host or none, or run tare as root");
 		return false;
 	}
 	if (!sysctl_is(FORWARD, '1') && faccessat(AT_FDCWD, FORWARD, W_OK, AT_EACCESS) < 0) {
 		err_sys(why, "forwarding is off, and " FORWARD " cannot be written");
-		err_hint(why, "as root: sysctl net.ipv4.ip_forward=1; or use --network host or none");
+		err_hint(why, FORWARD_HINT);
 		return false;
 	}
 	return true;
 }
 
-/* Name servers must stay reachable: their addresses count as used. usable: a container's resolv.conf. */
+/* Name servers must stay reachable: they count as used. usable: a container's resolv.conf. */
 static void add_servers(struct str usable, struct link_prefix **v, size_t *n)
 {
 	char addr[INET_ADDRSTRLEN];
@@ -214,7 +219,8 @@ static int choose_subnet(struct net_host *h, struct str usable, struct err *e)
 		return -1;
 	add_servers(usable, &used, &n);
 	if (!ipam_subnet(used, n, &h->subnet))
-		return err_set(e, ERR_CONFLICT, "no private subnet is free: routes of this host use all of 10.200.0.0/13");
+		return err_set(e, ERR_CONFLICT, "no private subnet is free: this host's routes use "
+			       "all of 10.200.0.0/13");
 	return 0;
 }
 
@@ -246,7 +252,7 @@ static int host_open(struct net_host *h, struct err *e)
 		return -1;
 	if (!sysctl_is(FORWARD, '1') && sysctl_put(FORWARD, "1\n", e) < 0) {
 		e->kind = ERR_DENIED;
-		return err_hint(e, "as root: sysctl net.ipv4.ip_forward=1; or use --network host or none");
+		return err_hint(e, FORWARD_HINT);
 	}
 	t.subnet = h->subnet;
 	inet_pton(AF_INET, RESOLV_REDIRECT, &t.asked);
@@ -259,8 +265,8 @@ static int host_open(struct net_host *h, struct err *e)
 
 /* ---- one namespace ---- */
 
-/* Runs in the new namespace; arg: a socket of it. Own networks have no IPv6; ports and ping are for all, as Docker has
- * it: where /proc is read-only, or these groups do not exist, a comfort less. */
+/* Runs in the new namespace; arg: a socket of it. Own networks have no IPv6; ports and ping are for
+ * all, as Docker has it: where /proc is read-only, or these groups do not exist, a comfort less. */
 static int prepare(void *arg, struct err *e)
 {
 	struct nl *inside = arg;
@@ -274,8 +280,8 @@ static int prepare(void *arg, struct err *e)
 	return 0;
 }
 
-/* The host's end: the first free name is also the address. No IPv6 there: a container's router advertisements
- * must not reach the host. */
+/* The host's end: the first free name is also the address. No IPv6 there: a container's router
+ * advertisements must not reach the host. */
 static int host_end(struct net_host *h, struct net *n, struct err *e)
 {
 	char name[IF_NAMESIZE];
@@ -283,7 +289,8 @@ static int host_end(struct net_host *h, struct net *n, struct err *e)
 
 	for (unsigned i = IPAM_FIRST;; i++) {
 		if (i > IPAM_LAST)
-			return err_set(e, ERR_LIMIT, "no address is left: %d networks exist", IPAM_LAST - IPAM_FIRST + 1);
+			return err_set(e, ERR_LIMIT, "no address is left: %d networks exist",
+				       IPAM_LAST - IPAM_FIRST + 1);
 		snprintf(name, sizeof(name), LINK "%u", i);
 		n->addr = ipam_addr(h->subnet, i);
 		if (link_add_veth(&h->links, name, INSIDE, n->fd, h->mtu, e) == 0)
@@ -304,7 +311,8 @@ static int inside_end(struct nl *s, const struct net *n, struct err *e)
 {
 	int index;
 
-	if (link_index(s, INSIDE, &index, e) < 0 || link_add_addr(s, index, n->addr, n->gateway, e) < 0)
+	if (link_index(s, INSIDE, &index, e) < 0 ||
+	    link_add_addr(s, index, n->addr, n->gateway, e) < 0)
 		return -1;
 	return link_add_default(s, index, n->gateway, e);
 }

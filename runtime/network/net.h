@@ -3,11 +3,13 @@
  * Networks for sandboxes: a network namespace as an fd, with or without a way out.
  *
  *   none     a namespace with "lo"
- *   bridge   besides, eth0 with a private IPv4 address, a default route and masquerading on the host; called as users
- *            know it, though the host routes between the links of its namespaces, without a bridge
+ *   bridge   besides, eth0 with a private IPv4 address, a default route and masquerading on the
+ * host; called as users know it, though the host routes between the links of its namespaces,
+ * without a bridge
  *
- * A namespace belongs to nobody but its fd: hand it to sandbox_create() as netns_fd, enter it, reuse it. Whatever is made
- * on the host goes away with the last process that uses it, killed ones included (docs/ARCHITECTURE.md).
+ * A namespace belongs to nobody but its fd: hand it to sandbox_create() as netns_fd, enter it,
+ * reuse it. Whatever is made on the host goes away with the last process that uses it, killed ones
+ * included (docs/ARCHITECTURE.md).
  */
 #ifndef RUNTIME_NETWORK_NET_H
 #define RUNTIME_NETWORK_NET_H
@@ -26,12 +28,14 @@ struct net_host;		/* what the networks of this process share; used by any thread
 void net_host_new(const char *run_dir, struct net_host **ret);
 void net_host_free(struct net_host *h);	/* after the last net_close(); NULL is fine */
 
-/* Can this process make a NET_BRIDGE at all? If not, *why says so in one line (and a hint): use the host's network. */
+/* Can this process make a NET_BRIDGE at all? If not, *why says so in one line (and a hint): use the
+ * host's network. */
 NODISCARD bool net_can_bridge(struct err *why);
 
 /**
- * A network for one sandbox: below 1 ms, the first NET_BRIDGE of a process some 3 ms. With reuse, net_close() keeps it for
- * the next net_open() of that kind in this process, so that a worker's RUN steps share one.
+ * A network for one sandbox: below 1 ms, the first NET_BRIDGE of a process some 3 ms. With reuse,
+ * net_close() keeps it for the next net_open() of that kind in this process, so that a worker's RUN
+ * steps share one.
  *
  * Owner:  *ret is the caller's; net_close() after the sandbox is gone.
  * Errors: ERR_DENIED (not permitted; hint), ERR_LIMIT (no address left), ERR_SYS.

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#define ANSWER_MAX ((size_t)64 << 10)	/* the kernel makes no datagram larger than this for a dump */
+#define ANSWER_MAX ((size_t)64 << 10)	/* the kernel's dumps come in datagrams below this */
 
 int nl_open(int protocol, struct nl *ret, struct err *e)
 {
@@ -18,9 +18,9 @@ int nl_open(int protocol, struct nl *ret, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, "open a netlink socket");
-	/* refusals without a copy of what was refused: a batch's answers then fit into the socket's buffer */
+	/* refusals without a copy of what was refused: all answers then fit into the buffer */
 	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
-	/* the kernel answers before send() returns; this is only for what we may have misunderstood */
+	/* the kernel answers before send() returns; this is for what we may have misunderstood */
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) < 0) {
 		err_sys(e, "connect a netlink socket");
@@ -47,7 +47,8 @@ static void pad(struct nl_batch *b)
 
 void nl_begin(struct nl_batch *b, uint16_t type, uint16_t flags, const void *fixed, size_t n)
 {
-	struct nlmsghdr h = { .nlmsg_type = type, .nlmsg_flags = (uint16_t)(flags | NLM_F_REQUEST) };
+	struct nlmsghdr h = { .nlmsg_type = type,
+			      .nlmsg_flags = (uint16_t)(flags | NLM_F_REQUEST) };
 
 	b->msg = b->b.n;
 	buf_add(&b->b, &h, sizeof(h));
@@ -59,7 +60,7 @@ void nl_begin(struct nl_batch *b, uint16_t type, uint16_t flags, const void *fix
 
 static struct nlmsghdr *header(struct nl_batch *b, size_t at)
 {
-	return (struct nlmsghdr *)(void *)(b->b.p + at);	/* aligned: every part is padded to 4 bytes */
+	return (struct nlmsghdr *)(void *)(b->b.p + at);	/* every part is padded to 4 bytes */
 }
 
 void nl_end(struct nl_batch *b)
@@ -131,7 +132,7 @@ static int refused(int sys, struct err *e)
 struct answers {
 	nl_fn *fn;		/* NULL: only acknowledgements are expected */
 	void *arg;
-	uint32_t first;		/* sequence number of the first message of ours that may be answered */
+	uint32_t first; /* sequence number of the first message of ours that may be answered */
 	size_t left;		/* answers still to come; a dump: 1 until its end */
 	int sys;		/* the first refusal */
 	bool changed;		/* what is listed changed meanwhile: entries may be missing */
@@ -169,7 +170,8 @@ static int get(struct nl *s, struct answers *w, struct err *e)
 			continue;
 		if (n <= 0)
 			return err_sys(e, "receive from netlink");
-		for (const struct nlmsghdr *h = (const void *)p; NLMSG_OK(h, (size_t)n) && w->left > 0; h = NLMSG_NEXT(h, n))
+		for (const struct nlmsghdr *h = (const void *)p;
+		     NLMSG_OK(h, (size_t)n) && w->left > 0; h = NLMSG_NEXT(h, n))
 			answer(w, h);
 	}
 	if (w->changed && !w->sys)

@@ -31,20 +31,22 @@ void nl_begin(struct nl_batch *b, uint16_t type, uint16_t flags, const void *fix
 void nl_end(struct nl_batch *b);	/* every message ends so */
 void nl_attr(struct nl_batch *b, uint16_t type, const void *p, size_t n);
 void nl_attr_u32(struct nl_batch *b, uint16_t type, uint32_t v);	/* in host order */
-void nl_attr_be32(struct nl_batch *b, uint16_t type, uint32_t v);	/* v in host order, sent as network order */
+void nl_attr_be32(struct nl_batch *b, uint16_t type, uint32_t v);	/* sent in network order */
 void nl_attr_str(struct nl_batch *b, uint16_t type, const char *s);	/* with its NUL */
-size_t nl_nest(struct nl_batch *b, uint16_t type);	/* begin a nested attribute; returns what nl_unnest() needs */
+/* Begin a nested attribute; returns what nl_unnest() needs. */
+size_t nl_nest(struct nl_batch *b, uint16_t type);
 void nl_unnest(struct nl_batch *b, size_t at);
 
 /*
- * Send what is in *b and wait for every answer that was asked for by NLM_F_ACK. The first refusal is the error:
- * ERR_DENIED (EPERM), ERR_SYS with its errno. *b is empty afterwards.
+ * Send what is in *b and wait for every answer that was asked for by NLM_F_ACK. The first refusal
+ * is the error: ERR_DENIED (EPERM), ERR_SYS with its errno. *b is empty afterwards.
  */
 NODISCARD int nl_send(struct nl *s, struct nl_batch *b, struct err *e);
 
 /* Called for each message of a dump: type, the payload after the header. */
 typedef void nl_fn(void *arg, uint16_t type, const void *p, size_t n);
-/* Send the one dump request in *b and hand all answers to fn. sys EINTR: what is listed changed meanwhile. */
+/* Send the one dump request in *b and hand all answers to fn. sys EINTR: what is listed changed
+ * meanwhile. */
 NODISCARD int nl_dump(struct nl *s, struct nl_batch *b, nl_fn *fn, void *arg, struct err *e);
 
 /* The attribute of this type in the attributes at p; NULL if there is none. */

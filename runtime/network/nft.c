@@ -12,7 +12,8 @@
 #include <stdio.h>
 
 #define TABLE "tare-"
-#define MARK "\0\5tare"		/* userdata of the rules that we put into others' chains: nft shows a comment "tare" */
+/* Userdata of the rules that we put into others' chains: nft shows a comment "tare". */
+#define MARK "\0\5tare"
 #define PRIO_RAW (-300)			/* NF_IP_PRI_RAW, before connections are known */
 #define PRIO_DSTNAT (-100)
 #define PRIO_FILTER 0
@@ -31,7 +32,8 @@ static void begin(struct nl_batch *b, uint16_t type, uint16_t flags, uint8_t fam
 /* NFNL_MSG_BATCH_x around the messages: all of them happen, or none. */
 static void batch_edge(struct nl_batch *b, uint16_t type)
 {
-	const struct nfgenmsg g = { .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES) };
+	const struct nfgenmsg g = { .version = NFNETLINK_V0,
+				    .res_id = htons(NFNL_SUBSYS_NFTABLES) };
 
 	nl_begin(b, type, 0, &g, sizeof(g));
 	nl_end(b);
@@ -45,8 +47,8 @@ static void put_table(struct nl_batch *b, const char *table)
 	nl_end(b);
 }
 
-static void put_chain(struct nl_batch *b, const char *table, const char *chain, const char *type, uint32_t hook,
-		      int32_t prio)
+static void put_chain(struct nl_batch *b, const char *table, const char *chain, const char *type,
+		      uint32_t hook, int32_t prio)
 {
 	size_t at;
 
@@ -65,7 +67,8 @@ static void put_chain(struct nl_batch *b, const char *table, const char *chain, 
 
 struct rule { size_t list; };
 
-static struct rule rule_begin(struct nl_batch *b, uint8_t family, const char *table, const char *chain, uint16_t where)
+static struct rule rule_begin(struct nl_batch *b, uint8_t family, const char *table,
+			      const char *chain, uint16_t where)
 {
 	begin(b, NFT_MSG_NEWRULE, NLM_F_ACK | NLM_F_CREATE | where, family);
 	nl_attr_str(b, NFTA_RULE_TABLE, table);
@@ -216,7 +219,8 @@ static void put_masquerade(struct nl_batch *b, const char *table, const struct n
 	rule_end(b, r, false);
 }
 
-static void redirect_dns(struct nl_batch *b, const char *table, const struct nft_table *t, uint8_t protocol)
+static void redirect_dns(struct nl_batch *b, const char *table, const struct nft_table *t,
+			 uint8_t protocol)
 {
 	const uint16_t port = htons(53);
 	struct rule r = rule_begin(b, NFPROTO_IPV4, table, "prerouting", NLM_F_APPEND);
@@ -240,7 +244,8 @@ static void redirect_dns(struct nl_batch *b, const char *table, const struct nft
 	rule_end(b, r, false);
 }
 
-/* Our links then take packets for 127.0.0.0/8 (route_localnet): only those that we redirect ourselves, no others. */
+/* Our links then take packets for 127.0.0.0/8 (route_localnet): only those that we redirect
+ * ourselves, no others. */
 static void put_resolver(struct nl_batch *b, const char *table, const struct nft_table *t)
 {
 	const struct in_addr loopback = { htonl(INADDR_LOOPBACK) };
@@ -288,13 +293,15 @@ int nft_open(const struct nft_table *t, struct nl *s, struct err *e)
 			err_clear(e);
 			return 0;
 		}
-		if (e->sys != EEXIST && e->sys != EPERM)	/* EPERM: also a table that is somebody else's */
+		/* EPERM: also a table that is somebody else's */
+		if (e->sys != EEXIST && e->sys != EPERM)
 			break;
 	}
 	nl_close(&n);
 	if (e->sys == ENOENT || e->sys == EOPNOTSUPP || e->sys == EINVAL) {
 		e->kind = ERR_NOT_FOUND;
-		err_hint(e, "the kernel lacks nf_tables with masquerading; use --network host or none");
+		err_hint(e, "the kernel lacks nf_tables with masquerading; "
+			 "use --network host or none");
 	}
 	return err_wrap(e, "packet filter");
 }
@@ -357,14 +364,15 @@ static void foreign_add(struct foreigns *fs, struct foreign f)
 	fs->v[fs->n++] = f;
 }
 
-/* Base chains of type filter that see what is forwarded or comes in, and that may refuse something. */
+/* Base chains that see what is forwarded or comes in, and that may refuse something. */
 static void take_chain(void *arg, uint16_t type, const void *p, size_t n)
 {
 	const struct nlattr *hook, *table;
 	uint32_t num;
 	uint8_t family;
 
-	if (!attrs_of(type, NFT_MSG_NEWCHAIN, &p, &n, &family) || (family != NFPROTO_IPV4 && family != NFPROTO_INET))
+	if (!attrs_of(type, NFT_MSG_NEWCHAIN, &p, &n, &family) ||
+	    (family != NFPROTO_IPV4 && family != NFPROTO_INET))
 		return;
 	hook = nl_find(p, n, NFTA_CHAIN_HOOK);
 	table = nl_find(p, n, NFTA_CHAIN_TABLE);
@@ -372,7 +380,8 @@ static void take_chain(void *arg, uint16_t type, const void *p, size_t n)
 		return;
 	num = attr_be32(nl_find(nl_data(hook), nl_size(hook), NFTA_HOOK_HOOKNUM));
 	if ((num != NF_INET_FORWARD && num != NF_INET_LOCAL_IN) ||
-	    (attr_be32(nl_find(p, n, NFTA_CHAIN_POLICY)) != NF_DROP && attr_be32(nl_find(p, n, NFTA_CHAIN_USE)) == 0))
+	    (attr_be32(nl_find(p, n, NFTA_CHAIN_POLICY)) != NF_DROP &&
+	     attr_be32(nl_find(p, n, NFTA_CHAIN_USE)) == 0))
 		return;
 	foreign_add(arg, (struct foreign){ .family = family, .hook = num, .table = attr_text(table),
 					   .chain = attr_text(nl_find(p, n, NFTA_CHAIN_NAME)) });
@@ -388,11 +397,14 @@ static void take_marked(void *arg, uint16_t type, const void *p, size_t n)
 		return;
 	data = nl_find(p, n, NFTA_RULE_USERDATA);
 	handle = nl_find(p, n, NFTA_RULE_HANDLE);
-	if (!data || nl_size(data) != sizeof(MARK) || memcmp(nl_data(data), MARK, sizeof(MARK)) != 0 || !handle ||
+	if (!data || nl_size(data) != sizeof(MARK) ||
+	    memcmp(nl_data(data), MARK, sizeof(MARK)) != 0 || !handle ||
 	    nl_size(handle) != sizeof(be))
 		return;
 	memcpy(&be, nl_data(handle), sizeof(be));
-	foreign_add(arg, (struct foreign){ .family = family, .handle = be, .table = attr_text(nl_find(p, n, NFTA_RULE_TABLE)),
+	foreign_add(arg, (struct foreign){ .family = family,
+					   .handle = be,
+					   .table = attr_text(nl_find(p, n, NFTA_RULE_TABLE)),
 					   .chain = attr_text(nl_find(p, n, NFTA_RULE_CHAIN)) });
 }
 
@@ -414,7 +426,8 @@ static int list(struct nl *s, uint16_t what, nl_fn *fn, struct foreigns *ret, st
 	return r;
 }
 
-/* Only what iptables can show, too: a link's name, an address, accept. Answers only is our own table's business. */
+/* Only what iptables can show, too: a link's name, an address, accept. Answers only is our own
+ * table's business. */
 static void guard_chain(struct nl_batch *b, const struct foreign *f, const struct nft_table *t)
 {
 	const uint8_t v4 = NFPROTO_IPV4;
@@ -439,7 +452,8 @@ static void guard_chain(struct nl_batch *b, const struct foreign *f, const struc
 
 typedef void put_fn(struct nl_batch *b, const struct foreign *f, const struct nft_table *t);
 
-static bool transact(struct nl *s, put_fn *put, const struct foreign *f, size_t n, const struct nft_table *t)
+static bool transact(struct nl *s, put_fn *put, const struct foreign *f, size_t n,
+		     const struct nft_table *t)
 {
 	auto_err struct err e = { 0 };
 	struct nl_batch b = { 0 };
@@ -454,7 +468,8 @@ static bool transact(struct nl *s, put_fn *put, const struct foreign *f, size_t 
 	return ok;
 }
 
-/* All at once; where that is refused, each on its own: a table that is its owner's alone shall not keep us from the rest. */
+/* All at once; where that is refused, each on its own: a table that is its owner's alone shall not
+ * keep us from the rest. */
 static void each(struct nl *s, put_fn *put, const struct foreigns *fs, const struct nft_table *t)
 {
 	if (fs->n == 0 || transact(s, put, fs->v, fs->n, t))
@@ -463,7 +478,8 @@ static void each(struct nl *s, put_fn *put, const struct foreigns *fs, const str
 		transact(s, put, &fs->v[i], 1, t);
 }
 
-static void put_delete(struct nl_batch *b, const struct foreign *f, const struct nft_table *t UNUSED)
+static void put_delete(struct nl_batch *b, const struct foreign *f,
+		       const struct nft_table *t UNUSED)
 {
 	begin(b, NFT_MSG_DELRULE, NLM_F_ACK, f->family);
 	nl_attr_str(b, NFTA_RULE_TABLE, f->table);
@@ -482,12 +498,14 @@ static bool is_marked(const struct foreigns *marked, const struct foreign *f)
 }
 
 /* The chains that may be in our way, without those that have our accept. */
-static int obstacles(struct nl *s, const struct nft_table *t, struct foreigns *ret, bool *any, struct err *e)
+static int obstacles(struct nl *s, const struct nft_table *t, struct foreigns *ret, bool *any,
+		     struct err *e)
 {
 	struct foreigns marked = { 0 };
 	size_t n = 0;
 
-	if (list(s, NFT_MSG_GETCHAIN, take_chain, ret, e) < 0 || list(s, NFT_MSG_GETRULE, take_marked, &marked, e) < 0)
+	if (list(s, NFT_MSG_GETCHAIN, take_chain, ret, e) < 0 ||
+	    list(s, NFT_MSG_GETRULE, take_marked, &marked, e) < 0)
 		return -1;
 	*any = false;
 	for (size_t i = 0; i < ret->n; i++) {
@@ -497,7 +515,7 @@ static int obstacles(struct nl *s, const struct nft_table *t, struct foreigns *r
 		*any = *any || matters;
 		if (matters && !is_marked(&marked, &f)) {
 			ret->v[i] = ret->v[n];
-			ret->v[n++] = f;	/* the others come behind: foreigns_done() frees all */
+			ret->v[n++] = f; /* the others come behind: foreigns_done() frees all */
 		}
 	}
 	foreigns_done(&marked);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The packet filter rules of this process's networks: one nftables table that the kernel ties to our socket
- * (NFT_TABLE_F_OWNER): however this process ends, the table goes with it.
+ * The packet filter rules of this process's networks: one nftables table that the kernel ties to
+ * our socket (NFT_TABLE_F_OWNER): however this process ends, the table goes with it.
  *
  *   forward      from our links: accept; to our links: only answers
  *   postrouting  from our subnet out by other links: masquerade
- *   prerouting   a name server on the host's loopback: what is sent to `asked`, port 53, goes there (if there is a resolver)
+ *   prerouting   a name server on the host's loopback: what is sent to `asked`, port 53, goes there
+ * (if there is a resolver)
  */
 #ifndef RUNTIME_NETWORK_NFT_H
 #define RUNTIME_NETWORK_NFT_H
@@ -23,15 +24,18 @@ struct nft_table {
 };
 
 /*
- * Make the table; it lives as long as *s. Errors: ERR_DENIED, ERR_NOT_FOUND (a kernel without the needed parts), ERR_SYS.
+ * Make the table; it lives as long as *s. Errors: ERR_DENIED, ERR_NOT_FOUND (a kernel without the
+ * needed parts), ERR_SYS.
  */
 NODISCARD int nft_open(const struct nft_table *t, struct nl *s, struct err *e);
 
 /*
- * Where the host's own firewall may drop what we forward (a base chain of another table on the forward hook, with policy
- * drop or with rules; likewise on the input hook for the resolver), nft_guard() puts an accept for our links in front; false:
- * there is no such chain. nft_unguard() takes these rules out again, also those that a killed process left. Both are best
- * effort: what cannot be changed stays. The caller sees to it that nobody unguards while another process needs it.
+ * Where the host's own firewall may drop what we forward (a base chain of another table on the
+ * forward hook, with policy drop or with rules; likewise on the input hook for the resolver),
+ * nft_guard() puts an accept for our links in front; false: there is no such chain. nft_unguard()
+ * takes these rules out again, also those that a killed process left. Both are best effort: what
+ * cannot be changed stays. The caller sees to it that nobody unguards while another process needs
+ * it.
  */
 bool nft_guard(const struct nft_table *t);
 void nft_unguard(void);

@@ -9,7 +9,7 @@
 #include "base/fs.h"
 
 #define FILE_MAX ((size_t)1 << 20)
-#define STUB "127.0.0.53"		/* systemd-resolved's own address; its file has what is behind it */
+#define STUB "127.0.0.53" /* systemd-resolved's own address; its file has what is behind it */
 #define STUB_FILE "/run/systemd/resolve/resolv.conf"
 
 static const struct resolv nothing;	/* asked for */
@@ -35,7 +35,7 @@ static bool is_address(struct str s, bool *loopback)
 	char text[INET6_ADDRSTRLEN];
 	struct in6_addr a6;
 	struct in_addr a4;
-	struct str rest = s, host = str_cut(&rest, '%');	/* a link-local address has its link's name behind it */
+	struct str rest = s, host = str_cut(&rest, '%');	/* link-local: the link's name behind */
 
 	if (host.n == 0 || host.n >= sizeof(text))
 		return false;
@@ -116,7 +116,8 @@ struct in_addr resolv_loopback(struct str host)
 	return (struct in_addr){ 0 };
 }
 
-/* A host without the file uses the server at 127.0.0.1, as resolv.conf(5) says: there is nothing to copy. */
+/* A host without the file uses the server at 127.0.0.1, as resolv.conf(5) says: there is nothing to
+ * copy. */
 int resolv_host_read(struct buf *ret, struct err *e)
 {
 	auto_err struct err why = { 0 };
@@ -142,7 +143,8 @@ int resolv_host_text(bool own_net, const struct resolv *r, struct buf *ret, stru
 
 	if (resolv_host_read(&host, e) < 0)
 		return -1;
-	if (resolv_text(buf_view(&host), own_net, r, ret) == 0 && own_net && resolv_loopback(buf_view(&host)).s_addr)
+	if (resolv_text(buf_view(&host), own_net, r, ret) == 0 && own_net &&
+	    resolv_loopback(buf_view(&host)).s_addr)
 		buf_puts(ret, "nameserver " RESOLV_REDIRECT "\n");
 	return 0;
 }
@@ -164,16 +166,18 @@ static int put_extra(const char *pair, struct buf *ret, struct err *e)
 	return 0;
 }
 
-int hosts_text(struct in_addr addr, const char *hostname, const struct strv *extra, struct buf *ret, struct err *e)
+int hosts_text(struct in_addr addr, const char *hostname, const struct strv *extra, struct buf *ret,
+	       struct err *e)
 {
 	char text[INET_ADDRSTRLEN];
 
-	buf_puts(ret, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n"
-		      "ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
+	buf_puts(ret, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+		"fe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
 	for (size_t i = 0; extra && i < extra->n; i++)
 		if (put_extra(extra->v[i], ret, e) < 0)
 			return -1;
 	if (hostname && *hostname && addr.s_addr)
-		buf_printf(ret, "%s\t%s\n", inet_ntop(AF_INET, &addr, text, sizeof(text)), hostname);
+		buf_printf(ret, "%s\t%s\n", inet_ntop(AF_INET, &addr, text, sizeof(text)),
+			   hostname);
 	return 0;
 }

@@ -50,10 +50,12 @@ static const char *const cap_names[] = {	/* by number: capabilities(7) */
 	[CAP_CHECKPOINT_RESTORE] = "CAP_CHECKPOINT_RESTORE",
 };
 
-const uint64_t caps_default = CAPS_BIT(CAP_CHOWN) | CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_FOWNER) |
-	CAPS_BIT(CAP_FSETID) | CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETUID) |
-	CAPS_BIT(CAP_SETPCAP) | CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_NET_RAW) |
-	CAPS_BIT(CAP_SYS_CHROOT) | CAPS_BIT(CAP_MKNOD) | CAPS_BIT(CAP_AUDIT_WRITE) | CAPS_BIT(CAP_SETFCAP);
+const uint64_t caps_default = CAPS_BIT(CAP_CHOWN) | CAPS_BIT(CAP_DAC_OVERRIDE) |
+			      CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_FSETID) | CAPS_BIT(CAP_KILL) |
+			      CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETPCAP) |
+			      CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_NET_RAW) |
+			      CAPS_BIT(CAP_SYS_CHROOT) | CAPS_BIT(CAP_MKNOD) |
+			      CAPS_BIT(CAP_AUDIT_WRITE) | CAPS_BIT(CAP_SETFCAP);
 
 const char *caps_name(unsigned cap)
 {
@@ -88,7 +90,8 @@ uint64_t caps_host(void)
 }
 
 /* One list of words as a set; *all says that ALL was among them. */
-static int words_set(const struct strv *words, const char *option, uint64_t *ret, bool *all, struct err *e)
+static int words_set(const struct strv *words, const char *option, uint64_t *ret, bool *all,
+		     struct err *e)
 {
 	unsigned cap;
 
@@ -100,24 +103,27 @@ static int words_set(const struct strv *words, const char *option, uint64_t *ret
 		else if (caps_find(str_of(words->v[i]), &cap))
 			*ret |= CAPS_BIT(cap);
 		else {
-			err_set(e, ERR_USAGE, "%s: no such capability: \"%s\"", option, words->v[i]);
+			err_set(e, ERR_USAGE, "%s: no such capability: \"%s\"", option,
+				words->v[i]);
 			return err_hint(e, "capabilities(7) lists them; ALL means every one");
 		}
 	}
 	return 0;
 }
 
-int caps_parse(const struct strv *add, const struct strv *drop, uint64_t base, uint64_t host, uint64_t *ret,
-	       struct err *e)
+int caps_parse(const struct strv *add, const struct strv *drop, uint64_t base, uint64_t host,
+	       uint64_t *ret, struct err *e)
 {
 	uint64_t plus, minus, missing;
 	bool all, none;
 
-	if (words_set(add, "--cap-add", &plus, &all, e) < 0 || words_set(drop, "--cap-drop", &minus, &none, e) < 0)
+	if (words_set(add, "--cap-add", &plus, &all, e) < 0 ||
+	    words_set(drop, "--cap-drop", &minus, &none, e) < 0)
 		return -1;
 	missing = plus & ~host;
 	if (missing) {
-		err_set(e, ERR_DENIED, "--cap-add: %s is not ours to give: this process does not have it",
+		err_set(e, ERR_DENIED,
+			"--cap-add: %s is not ours to give: this process does not have it",
 			caps_name((unsigned)__builtin_ctzll(missing)));
 		return err_hint(e, "leave it out, or start tare where it is permitted");
 	}

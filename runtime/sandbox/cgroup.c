@@ -17,8 +17,9 @@
 #define PREFIX "tare-"
 #define PERIOD_US 100000		/* of the processor quota */
 #define REMOVE_TRIES 100		/* of 5 ms: how long the dying may take */
-#define KILL_ROUNDS 50			/* v1: a process may fork between reading the list and the signal */
-#define NO_DELEGATION "limits need a delegated cgroup: try systemd-run --user --scope -p Delegate=yes tare ..."
+#define KILL_ROUNDS 50 /* v1: a process may fork between reading the list and the signal */
+#define NO_DELEGATION \
+	"limits need a delegated cgroup: try systemd-run --user --scope -p Delegate=yes tare ..."
 
 struct place {
 	char *dir;
@@ -35,8 +36,8 @@ struct cgroup {
 
 /* ---- files of a cgroup ---- */
 
-static int value_put(const struct cgroup *g, enum cgroup_controller c, const char *file, const char *value,
-		     struct err *e)
+static int value_put(const struct cgroup *g, enum cgroup_controller c, const char *file,
+		     const char *value, struct err *e)
 {
 	const struct place *p = &g->place[g->of[c]];
 	auto_fd int fd = openat(p->fd, file, O_WRONLY | O_CLOEXEC);
@@ -107,15 +108,18 @@ static int cpuset_check(const char *list, struct err *e)
 	auto_buf struct buf online = { 0 };
 
 	if (!cpus_parse(str_of(list), want))
-		return err_set(e, ERR_USAGE, "invalid value \"%s\" for cpuset cpus: not a list like 0-2,4", list);
+		return err_set(e, ERR_USAGE,
+			       "invalid value \"%s\" for cpuset cpus: not a list like 0-2,4", list);
 	if (fs_read(AT_FDCWD, "/sys/devices/system/cpu/online", 65536, &online, e) < 0)
 		return -1;
 	if (!cpus_parse(str_trim(buf_view(&online)), have))
 		return 0;
 	for (size_t i = 0; i < countof(want); i++)
 		if (want[i] & ~have[i])
-			return err_set(e, ERR_USAGE, "Requested CPUs are not available - requested %s, available: "
-				       STR_FMT, list, STR_ARG(str_trim(buf_view(&online))));
+			return err_set(
+				e, ERR_USAGE,
+				"Requested CPUs are not available - requested %s, available: " STR_FMT,
+				list, STR_ARG(str_trim(buf_view(&online))));
 	return 0;
 }
 
@@ -128,16 +132,21 @@ int cgroup_check(const struct cgroup_limits *l, struct err *e)
 	if (l->memory > INT64_MAX)
 		return err_set(e, ERR_USAGE, "the memory limit is too large");
 	if (l->memory_swap && !l->memory)
-		return err_set(e, ERR_USAGE, "a limit of memory and swap needs a memory limit, too: set --memory");
+		return err_set(e, ERR_USAGE, "a limit of memory and swap needs a memory limit, too: "
+			       "set --memory");
 	if (l->memory_swap > 0 && (uint64_t)l->memory_swap < l->memory)
-		return err_set(e, ERR_USAGE, "the limit of memory and swap is below the memory limit: "
+		return err_set(e, ERR_USAGE,
+			       "the limit of memory and swap is below the memory limit: "
 			       "it counts both together");
 	if (l->memory_swap < -1)
-		return err_set(e, ERR_USAGE, "the limit of memory and swap is negative: only -1 means unlimited");
+		return err_set(e, ERR_USAGE,
+			       "the limit of memory and swap is negative: only -1 means unlimited");
 	if (l->nano_cpus < 0 || (l->nano_cpus && l->nano_cpus < 10000000) ||
 	    (cpus > 0 && l->nano_cpus > cpus * INT64_C(1000000000)))
-		return err_set(e, ERR_USAGE, "Range of CPUs is from 0.01 to %ld.00, as there are only %ld CPUs available",
-			       cpus, cpus);
+		return err_set(
+			e, ERR_USAGE,
+			"Range of CPUs is from 0.01 to %ld.00, as there are only %ld CPUs available",
+			cpus, cpus);
 	return l->cpuset && *l->cpuset ? cpuset_check(l->cpuset, e) : 0;
 }
 
@@ -151,12 +160,14 @@ static int memory_limit(const struct cgroup *g, const struct cgroup_limits *l, s
 		swap = -1;
 	else if (swap == 0)
 		swap = 2 * memory;
-	if (number_put(g, CGROUP_MEMORY, v2 ? "memory.max" : "memory.limit_in_bytes", memory, "", e) < 0)
+	if (number_put(g, CGROUP_MEMORY, v2 ? "memory.max" : "memory.limit_in_bytes", memory, "",
+		       e) < 0)
 		return -1;
-	if (!value_there(g, CGROUP_MEMORY, swap_file)) {	/* a kernel that does not count swap */
+	if (!value_there(g, CGROUP_MEMORY, swap_file)) { /* a kernel that does not count swap */
 		if (l->memory_swap <= 0)
 			return 0;
-		return err_set(e, ERR_NOT_FOUND, "this kernel does not count swap: boot it with swapaccount=1");
+		return err_set(e, ERR_NOT_FOUND,
+			       "this kernel does not count swap: boot it with swapaccount=1");
 	}
 	if (v2 && swap > 0)
 		swap -= memory;			/* v2 counts swap alone */
@@ -181,7 +192,8 @@ static int cpuset_inherit(const struct cgroup *g, struct err *e)
 	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
 
 	for (size_t i = 0; i < countof(files); i++) {
-		auto_free char *parent = xasprintf("%s/../%s", g->place[g->of[CGROUP_CPUSET]].dir, files[i]);
+		auto_free char *parent =
+			xasprintf("%s/../%s", g->place[g->of[CGROUP_CPUSET]].dir, files[i]);
 		auto_buf struct buf text = { 0 };
 
 		if (fs_read(AT_FDCWD, parent, 65536, &text, e) < 0 ||
@@ -221,7 +233,8 @@ static bool still_there(const char *dir, int fd)
 {
 	struct stat a, b;
 
-	return fstat(fd, &a) == 0 && stat(dir, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+	return fstat(fd, &a) == 0 && stat(dir, &b) == 0 && a.st_ino == b.st_ino &&
+	       a.st_dev == b.st_dev;
 }
 
 /* Garbage, as the head of cgroup.h says, is removed; returns whether it was. */
@@ -229,7 +242,8 @@ static bool garbage_remove(const char *dir)
 {
 	auto_fd int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && empty_of_processes(fd) && rmdir(dir) == 0;
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && empty_of_processes(fd) &&
+	       rmdir(dir) == 0;
 }
 
 static int place_make(struct place *p, struct err *e)
@@ -250,16 +264,17 @@ static int place_make(struct place *p, struct err *e)
 		p->fd = -1;
 	}
 	if (p->fd < 0)
-		return err_set(e, ERR_CONFLICT, "cgroup %s is removed as soon as it is made", p->dir);
+		return err_set(e, ERR_CONFLICT, "cgroup %s is removed as soon as it is made",
+			       p->dir);
 	p->procs = openat(p->fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 	if (p->procs < 0)
 		return err_sys(e, "open %s/cgroup.procs", p->dir);
 	return 0;
 }
 
-/* Use parent/tare-name for the controller: a directory made already for another one, or a new one. */
-static int controller_place(struct cgroup *g, enum cgroup_controller c, const char *parent, const char *name,
-			    struct err *e)
+/* Use parent/tare-name for the controller: a directory made for another one, or new. */
+static int controller_place(struct cgroup *g, enum cgroup_controller c, const char *parent,
+			    const char *name, struct err *e)
 {
 	char *dir = xasprintf("%s/" PREFIX "%s", parent, name);
 
@@ -297,8 +312,10 @@ static int v2_missing(const struct cgroup_places *p, unsigned mask, struct err *
 		if (mask & 1u << i)
 			buf_printf(&words, "%s%s", words.n ? ", " : "", cgroup_words[i]);
 	if (!p->v2)
-		return err_set(e, ERR_NOT_FOUND, "this host has no cgroup controller to limit %s", words.p);
-	err_set(e, ERR_DENIED, "no cgroup from %s upwards may be given limits of %s", p->v2, words.p);
+		return err_set(e, ERR_NOT_FOUND, "this host has no cgroup controller to limit %s",
+			       words.p);
+	err_set(e, ERR_DENIED, "no cgroup from %s upwards may be given limits of %s", p->v2,
+		words.p);
 	return err_hint(e, NO_DELEGATION);
 }
 
@@ -332,7 +349,8 @@ static int places_make(struct cgroup *g, const char *name, unsigned mask, struct
 
 static int name_check(const char *name, struct err *e)
 {
-	size_t n = name ? strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") : 0;
+	static const char fit[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	size_t n = name ? strspn(name, fit) : 0;
 
 	if (n == 0 || n > 128 || name[n])
 		return err_set(e, ERR_USAGE, "\"%s\" cannot name a cgroup", name ? name : "");
@@ -348,7 +366,8 @@ int cgroup_new(const char *name, const struct cgroup_limits *l, struct cgroup **
 	cgroup_sweep();
 	g = xcalloc(1, sizeof(*g));
 	if (places_make(g, name, limits_mask(l), e) < 0 || limits_apply(g, l, e) < 0) {
-		if (e->kind == ERR_SYS && (e->sys == EACCES || e->sys == EPERM || e->sys == EROFS)) {
+		if (e->kind == ERR_SYS &&
+		    (e->sys == EACCES || e->sys == EPERM || e->sys == EROFS)) {
 			e->kind = ERR_DENIED;
 			err_hint(e, NO_DELEGATION);
 		}
@@ -509,7 +528,8 @@ enum cgroup_version cgroup_facts(struct buf *controllers)
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
 		if (p.v1[i])
 			ret = CGROUP_V1;
-		if (p.v1[i] ? faccessat(AT_FDCWD, p.v1[i], W_OK, AT_EACCESS) == 0 : (v2 & 1u << i) != 0)
+		if (p.v1[i] ? faccessat(AT_FDCWD, p.v1[i], W_OK, AT_EACCESS) == 0
+			    : (v2 & 1u << i) != 0)
 			buf_printf(controllers, "%s%s", controllers->n ? " " : "", cgroup_words[i]);
 	}
 	cgroup_places_done(&p);

@@ -2,10 +2,11 @@
 /*
  * Resource limits by cgroups: version 2, or version 1 where the host's controllers are there.
  *
- * A cgroup is one directory (v2) or one per controller needed (v1), named tare-<name>, beneath the cgroup that
- * this process is in, on v2 beneath the nearest ancestor that can hand on the controllers. It is flock'ed by its
- * handle as long as that lives (the directory's own fd), so that a directory without a lock and without a process
- * is garbage of a killed tare: cgroup_sweep() removes it.
+ * A cgroup is one directory (v2) or one per controller needed (v1), named tare-<name>, beneath the
+ * cgroup that this process is in, on v2 beneath the nearest ancestor that can hand on the
+ * controllers. It is flock'ed by its handle as long as that lives (the directory's own fd), so that
+ * a directory without a lock and without a process is garbage of a killed tare: cgroup_sweep()
+ * removes it.
  */
 #ifndef RUNTIME_SANDBOX_CGROUP_H
 #define RUNTIME_SANDBOX_CGROUP_H
@@ -42,29 +43,32 @@ NODISCARD int cgroup_check(const struct cgroup_limits *l, struct err *e);
  * Make a cgroup with these limits; at least one is set. name: [a-zA-Z0-9_.-]+.
  *
  * Owner:  *ret is the caller's; cgroup_free() removes it from the system.
- * Errors: ERR_USAGE (limits), ERR_CONFLICT (the name is in use), ERR_DENIED (no delegated cgroup; with a hint),
- *         ERR_NOT_FOUND (a controller is not there), ERR_SYS. Nothing is left behind.
+ * Errors: ERR_USAGE (limits), ERR_CONFLICT (the name is in use), ERR_NOT_FOUND (no such controller),
+ *         ERR_DENIED (no delegated cgroup; with a hint), ERR_SYS. Nothing is left behind.
  */
-NODISCARD int cgroup_new(const char *name, const struct cgroup_limits *l, struct cgroup **ret, struct err *e);
+NODISCARD int cgroup_new(const char *name, const struct cgroup_limits *l, struct cgroup **ret,
+			 struct err *e);
 
 NODISCARD int cgroup_add(struct cgroup *g, pid_t pid, struct err *e);
-/* For a process that joins by itself (write "0" to each): cgroup.procs files, open for writing; the cgroup's. */
+/* For a process that joins by itself (write "0" to each): cgroup.procs files, open for writing; the
+ * cgroup's. */
 size_t cgroup_procs(const struct cgroup *g, int ret[static CGROUP_DIRS]);
 /* Absolute paths of the directories, for a keeper that removes them; the cgroup's. */
 size_t cgroup_dirs(const struct cgroup *g, const char *ret[static CGROUP_DIRS]);
 
-bool cgroup_oom(const struct cgroup *g);	/* did the memory limit's killer strike? ask before cgroup_free() */
+bool cgroup_oom(const struct cgroup *g);	/* did the memory limit's killer strike? */
 void cgroup_kill(struct cgroup *g);		/* SIGKILL to every process in it */
 /* Kill what is left, remove the directories (waits shortly for the dying), free. NULL is fine. */
 void cgroup_free(struct cgroup *g);
 
-/* Remove what killed processes left (see above). Cheap where nothing is. Returns how many were removed. */
+/* Remove what killed processes left (see above). Cheap where nothing is. Returns how many were
+ * removed. */
 size_t cgroup_sweep(void);
 
 enum cgroup_version { CGROUP_NONE, CGROUP_V1, CGROUP_V2 };
 
-/* What limits this process could set: version, and the controllers among "cpu cpuset memory pids" as words.
- * Only looks, makes nothing. */
+/* What limits this process could set: version, and the controllers among "cpu cpuset memory pids"
+ * as words. Only looks, makes nothing. */
 enum cgroup_version cgroup_facts(struct buf *controllers);
 
 #endif

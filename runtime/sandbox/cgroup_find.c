@@ -7,7 +7,7 @@
 
 #include "base/fs.h"
 
-#define FILE_MAX ((size_t)4 << 20)	/* bytes of mountinfo: some hosts have thousands of mounts */
+#define FILE_MAX ((size_t)4 << 20) /* bytes of mountinfo: some hosts have thousands of mounts */
 
 const char *const cgroup_words[CGROUP_CONTROLLERS] = { "cpu", "cpuset", "memory", "pids" };
 
@@ -23,9 +23,11 @@ static bool list_has(struct str list, char sep, const char *word)
 static bool self_path(struct str self, const char *controller, struct str *ret)
 {
 	while (self.p) {
-		struct str rest = str_cut(&self, '\n'), id = str_cut(&rest, ':'), words = str_cut(&rest, ':');
+		struct str rest = str_cut(&self, '\n'), id = str_cut(&rest, ':'),
+			   words = str_cut(&rest, ':');
 
-		if (controller ? list_has(words, ',', controller) : str_is(id, "0") && words.n == 0) {
+		if (controller ? list_has(words, ',', controller)
+			       : str_is(id, "0") && words.n == 0) {
 			*ret = rest;
 			return rest.p != NULL;
 		}
@@ -33,12 +35,14 @@ static bool self_path(struct str self, const char *controller, struct str *ret)
 	return false;
 }
 
-/* The directory below the mount point: a mount may show only a part of its hierarchy, from `root` down. */
+/* The directory below the mount point: a mount may show only a part of its hierarchy, from `root`
+ * down. */
 static char *own_dir(struct str mount, struct str root, struct str path)
 {
 	if (str_is(root, "/"))
 		root.n = 0;
-	if (path.n >= root.n && memcmp(path.p, root.p, root.n) == 0 && (path.n == root.n || path.p[root.n] == '/'))
+	if (path.n >= root.n && memcmp(path.p, root.p, root.n) == 0 &&
+	    (path.n == root.n || path.p[root.n] == '/'))
 		path = str_sub(path, root.n, path.n);
 	else
 		path.n = 0;
@@ -70,7 +74,8 @@ static void mount_line(struct str line, struct str self, struct cgroup_places *r
 	if (!str_is(type, "cgroup"))
 		return;
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
-		if (!ret->v1[i] && list_has(line, ',', cgroup_words[i]) && self_path(self, cgroup_words[i], &path))
+		if (!ret->v1[i] && list_has(line, ',', cgroup_words[i]) &&
+		    self_path(self, cgroup_words[i], &path))
 			ret->v1[i] = own_dir(mount, root, path);
 }
 
@@ -125,10 +130,12 @@ static bool writable(const char *dir, const char *file)
 	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
 }
 
-/* cgroup-v2.rst, "No Internal Process Constraint": with processes of its own, only the root hands controllers on. */
+/* cgroup-v2.rst, "No Internal Process Constraint": with processes of its own, only the root hands
+ * controllers on. */
 static bool has_processes(const char *dir)
 {
-	auto_free char *path = xasprintf("%s/cgroup.procs", dir), *type = xasprintf("%s/cgroup.type", dir);
+	auto_free char *path = xasprintf("%s/cgroup.procs", dir),
+		       *type = xasprintf("%s/cgroup.type", dir);
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char c;
 

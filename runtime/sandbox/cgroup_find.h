@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where this process may make cgroups: /proc/self/mountinfo and /proc/self/cgroup, read and judged. */
+/* Where this process may make cgroups: mountinfo and cgroup of /proc/self, judged. */
 #ifndef RUNTIME_SANDBOX_CGROUP_FIND_H
 #define RUNTIME_SANDBOX_CGROUP_FIND_H
 
@@ -8,12 +8,18 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum cgroup_controller { CGROUP_CPU, CGROUP_CPUSET, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CONTROLLERS };
+enum cgroup_controller {
+	CGROUP_CPU,
+	CGROUP_CPUSET,
+	CGROUP_MEMORY,
+	CGROUP_PIDS,
+	CGROUP_CONTROLLERS
+};
 
 extern const char *const cgroup_words[CGROUP_CONTROLLERS];	/* "cpu", ... */
 
 struct cgroup_places {
-	char *v1[CGROUP_CONTROLLERS];	/* our own directory in that controller's hierarchy; NULL: it has none */
+	char *v1[CGROUP_CONTROLLERS];	/* our own directory in its hierarchy; NULL: it has none */
 	char *v2;			/* our own directory in the unified hierarchy, or NULL */
 	size_t v2_top;			/* bytes of v2 that are the mount point */
 };
@@ -24,8 +30,9 @@ NODISCARD int cgroup_places_read(struct cgroup_places *ret, struct err *e);
 void cgroup_places_done(struct cgroup_places *p);
 
 /*
- * The nearest directory, from ours upwards, whose children can have the controllers of mask (bit n: controller n);
- * owned, NULL if there is none. make: hand on what is missing in cgroup.subtree_control, else only look.
+ * The nearest directory, from ours upwards, whose children can have the controllers of mask (bit n:
+ * controller n); owned, NULL if there is none. make: hand on what is missing in
+ * cgroup.subtree_control, else only look.
  */
 char *cgroup_v2_parent(const struct cgroup_places *p, unsigned mask, bool make);
 /* Which controllers v2 could give (only looks), as a mask. */

@@ -17,12 +17,18 @@
  */
 #define X32_BIT UINT32_C(0x40000000)
 
-static const struct { const char *name; uint32_t nr; } new_calls[] = {	/* same number everywhere, unknown to libseccomp 2.5 */
-	{ "cachestat", 451 }, { "fchmodat2", 452 }, { "map_shadow_stack", 453 }, { "futex_wake", 454 },
-	{ "futex_wait", 455 }, { "futex_requeue", 456 }, { "statmount", 457 }, { "listmount", 458 },
-	{ "lsm_get_self_attr", 459 }, { "lsm_set_self_attr", 460 }, { "lsm_list_modules", 461 }, { "mseal", 462 },
-	{ "setxattrat", 463 }, { "getxattrat", 464 }, { "listxattrat", 465 }, { "removexattrat", 466 },
-	{ "open_tree_attr", 467 }, { "file_getattr", 468 }, { "file_setattr", 469 },
+static const struct {
+	const char *name;
+	uint32_t nr;
+} new_calls[] = {
+	/* same number everywhere, unknown to libseccomp 2.5 */
+	{ "cachestat", 451 },         { "fchmodat2", 452 },        { "map_shadow_stack", 453 },
+	{ "futex_wake", 454 },        { "futex_wait", 455 },       { "futex_requeue", 456 },
+	{ "statmount", 457 },         { "listmount", 458 },        { "lsm_get_self_attr", 459 },
+	{ "lsm_set_self_attr", 460 }, { "lsm_list_modules", 461 }, { "mseal", 462 },
+	{ "setxattrat", 463 },        { "getxattrat", 464 },       { "listxattrat", 465 },
+	{ "removexattrat", 466 },     { "open_tree_attr", 467 },   { "file_getattr", 468 },
+	{ "file_setattr", 469 },
 };
 
 void filter_init(struct filter *f, uint32_t action)
@@ -87,19 +93,28 @@ static bool new_call(const char *name, uint32_t token, uint32_t *nr)
 	return false;
 }
 
-/* Since Linux 4.3 and 5.1 calls of their own on x86 and s390, too; libseccomp keeps to the old way in. */
-static const struct { const char *name; uint32_t nr; } direct_calls[] = {
-	{ "socket", 359 }, { "socketpair", 360 }, { "bind", 361 }, { "connect", 362 }, { "listen", 363 },
-	{ "accept4", 364 }, { "getsockopt", 365 }, { "setsockopt", 366 }, { "getsockname", 367 },
-	{ "getpeername", 368 }, { "sendto", 369 }, { "sendmsg", 370 }, { "recvfrom", 371 }, { "recvmsg", 372 },
-	{ "shutdown", 373 }, { "semget", 393 }, { "semctl", 394 }, { "shmget", 395 }, { "shmctl", 396 },
-	{ "shmat", 397 }, { "shmdt", 398 }, { "msgget", 399 }, { "msgsnd", 400 }, { "msgrcv", 401 },
+/* Since Linux 4.3 and 5.1 calls of their own on x86 and s390, too; libseccomp keeps to the old way
+ * in. */
+static const struct {
+	const char *name;
+	uint32_t nr;
+} direct_calls[] = {
+	{ "socket", 359 },      { "socketpair", 360 }, { "bind", 361 },
+	{ "connect", 362 },     { "listen", 363 },     { "accept4", 364 },
+	{ "getsockopt", 365 },  { "setsockopt", 366 }, { "getsockname", 367 },
+	{ "getpeername", 368 }, { "sendto", 369 },     { "sendmsg", 370 },
+	{ "recvfrom", 371 },    { "recvmsg", 372 },    { "shutdown", 373 },
+	{ "semget", 393 },      { "semctl", 394 },     { "shmget", 395 },
+	{ "shmctl", 396 },      { "shmat", 397 },      { "shmdt", 398 },
+	{ "msgget", 399 },      { "msgsnd", 400 },     { "msgrcv", 401 },
 	{ "msgctl", 402 },
 };
 
-/* A call that was only reached through socketcall(2) or ipc(2) there: libseccomp names it by a negative number,
- * which is that call's first argument plus 100 or 200. Other arguments cannot be compared: they lie in memory. */
-static void add_multiplexed(struct filter *f, struct filter_arch *a, size_t rule, const char *name, int nr)
+/* A call that was only reached through socketcall(2) or ipc(2) there: libseccomp names it by a
+ * negative number, which is that call's first argument plus 100 or 200. Other arguments cannot be
+ * compared: they lie in memory. */
+static void add_multiplexed(struct filter *f, struct filter_arch *a, size_t rule, const char *name,
+			    int nr)
 {
 	struct filter_rule r = f->rules[rule];
 	bool sock = nr > -200;
@@ -113,7 +128,8 @@ static void add_multiplexed(struct filter *f, struct filter_arch *a, size_t rule
 				entry_add(a, direct_calls[i].nr, rule);
 	if (r.nargs > 0)
 		return;
-	r.args[r.nargs++] = (struct filter_arg){ .op = FILTER_EQ, .value = (uint64_t)(-nr - (sock ? 100 : 200)) };
+	r.args[r.nargs++] = (struct filter_arg){ .op = FILTER_EQ,
+						 .value = (uint64_t)(-nr - (sock ? 100 : 200)) };
 	entry_add(a, (uint32_t)real, filter_add_rule(f, &r));
 }
 
@@ -182,7 +198,7 @@ static size_t leaf_size(const struct filter *f, const struct range *r)
 	return n;
 }
 
-/* A range that begins where the last one ends; melts into it if both give the same plain verdict. */
+/* A range that begins where the last one ends; equal plain verdicts melt together. */
 static void range_add(const struct filter *f, struct ranges *rs, struct range r)
 {
 	struct range *last = rs->n ? &rs->v[rs->n - 1] : NULL;
@@ -213,8 +229,8 @@ static uint32_t beyond(const struct filter *f)
 	return f->action;
 }
 
-static void ranges_fill(const struct filter *f, uint32_t audit, const struct filter_entry *v, size_t n,
-			struct ranges *rs)
+static void ranges_fill(const struct filter *f, uint32_t audit, const struct filter_entry *v,
+			size_t n, struct ranges *rs)
 {
 	size_t end;
 
@@ -225,16 +241,20 @@ static void ranges_fill(const struct filter *f, uint32_t audit, const struct fil
 			;
 		if (end < n && v[end].nr >= X32_BIT && v[i].nr < X32_BIT) {
 			range_add(f, rs, range_of(f, v + i, end - i));
-			range_add(f, rs, (struct range){ .from = v[i].nr + 1, .action = beyond(f) });
+			range_add(f, rs,
+				  (struct range){ .from = v[i].nr + 1, .action = beyond(f) });
 			range_add(f, rs, (struct range){ .from = X32_BIT, .action = f->action });
 			continue;
 		}
 		range_add(f, rs, range_of(f, v + i, end - i));
-		range_add(f, rs, (struct range){ .from = v[i].nr + 1, .action = end < n ? f->action : beyond(f) });
+		range_add(f, rs,
+			  (struct range){ .from = v[i].nr + 1,
+					  .action = end < n ? f->action : beyond(f) });
 	}
 	/* else a filter that forbids a few calls of x86_64 could be passed by their x32 numbers */
 	if (audit == SCMP_ARCH_X86_64 && !filter_has_arch(f, SCMP_ARCH_X32))
-		range_add(f, rs, (struct range){ .from = X32_BIT, .action = SECCOMP_RET_ERRNO | ENOSYS });
+		range_add(f, rs,
+			  (struct range){ .from = X32_BIT, .action = SECCOMP_RET_ERRNO | ENOSYS });
 }
 
 /* ---- ranges to instructions ---- */
@@ -270,8 +290,8 @@ static size_t arg_offset(const struct filter_arg *a, bool high)
 #define JGE (BPF_JMP | BPF_JGE | BPF_K)
 
 /*
- * One comparison: falls through when it holds, else jumps over the `left` instructions that follow it.
- * arg_size() says how many are made.
+ * One comparison: falls through when it holds, else jumps over the `left` instructions that follow
+ * it. arg_size() says how many are made.
  */
 static void emit_arg(struct code *c, const struct filter_arg *a, size_t left)
 {
@@ -301,7 +321,8 @@ static void emit_arg(struct code *c, const struct filter_arg *a, size_t left)
 		emit(c, less ? JGE : JGT, hi, less ? 0 : 3, less ? 3 : 0);
 		emit(c, JEQ, hi, 0, 2 + left);
 		emit_load(c, arg_offset(a, false));
-		emit(c, a->op == FILTER_LT || a->op == FILTER_GE ? JGE : JGT, lo, less ? left : 0, less ? 0 : left);
+		emit(c, a->op == FILTER_LT || a->op == FILTER_GE ? JGE : JGT, lo, less ? left : 0,
+		     less ? 0 : left);
 	}
 }
 
@@ -319,7 +340,7 @@ static void emit_leaf(struct code *c, const struct filter *f, const struct range
 		}
 		emit(c, BPF_RET | BPF_K, rule->action, 0, 0);
 		if (rule->nargs == 0)
-			return;		/* what follows cannot be reached; leaf_size() may be larger */
+			return; /* what follows cannot be reached; leaf_size() may be larger */
 	}
 	emit(c, BPF_RET | BPF_K, r->action, 0, 0);
 }
@@ -343,7 +364,7 @@ static void emit_tree(struct code *c, const struct filter *f, const struct range
 		emit_leaf(c, f, v);
 		return;
 	}
-	far = tree_size(v, mid) > UINT8_MAX;		/* conditional jumps reach 255 instructions */
+	far = tree_size(v, mid) > UINT8_MAX; /* conditional jumps reach 255 instructions */
 	emit(c, JGE, v[mid].from, 0, far ? 1 : 0);
 	if (far)
 		emit(c, BPF_JMP | BPF_JA, 0, 0, 0);
@@ -362,7 +383,7 @@ static uint32_t audit_arch(uint32_t token)
 	return token == SCMP_ARCH_X32 ? (uint32_t)SCMP_ARCH_X86_64 : token;
 }
 
-/* All entries of one kernel architecture (x86_64 and x32 are one), sorted; the caller frees *ret. */
+/* All entries of one kernel architecture (x86_64 with x32), sorted; *ret is owned. */
 static size_t gather(const struct filter *f, uint32_t audit, struct filter_entry **ret)
 {
 	size_t n = 0;
@@ -415,7 +436,9 @@ int filter_compile(struct filter *f, struct buf *ret, struct err *e)
 	emit(&c, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
 	if (c.n > BPF_MAXINSNS) {
 		free(c.v);
-		return err_set(e, ERR_LIMIT, "the filter needs %zu instructions, the kernel takes %d", c.n, BPF_MAXINSNS);
+		return err_set(e, ERR_LIMIT,
+			       "the filter needs %zu instructions, the kernel takes %d", c.n,
+			       BPF_MAXINSNS);
 	}
 	buf_add(ret, c.v, c.n * sizeof(*c.v));
 	free(c.v);

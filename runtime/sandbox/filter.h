@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules on system calls, by name and per architecture, compiled to cBPF with a binary search over the numbers. */
+/* Rules on system calls, by name and per architecture, compiled to cBPF with a binary search over
+ * the numbers. */
 #ifndef RUNTIME_SANDBOX_FILTER_H
 #define RUNTIME_SANDBOX_FILTER_H
 
@@ -9,7 +10,15 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum filter_op { FILTER_NE, FILTER_LT, FILTER_LE, FILTER_EQ, FILTER_GE, FILTER_GT, FILTER_MASKED_EQ };
+enum filter_op {
+	FILTER_NE,
+	FILTER_LT,
+	FILTER_LE,
+	FILTER_EQ,
+	FILTER_GE,
+	FILTER_GT,
+	FILTER_MASKED_EQ
+};
 
 #define FILTER_ARGS 6
 #define FILTER_ARCHES 4
@@ -52,11 +61,13 @@ NODISCARD bool filter_add_arch(struct filter *f, uint32_t token);
 
 /* Of several rules for one call the one added first wins. */
 size_t filter_add_rule(struct filter *f, const struct filter_rule *r);	/* returns its number */
-void filter_add_name(struct filter *f, size_t rule, const char *name);	/* unknown on an architecture: left out there */
+/* A name that is unknown on an architecture is left out there. */
+void filter_add_name(struct filter *f, size_t rule, const char *name);
 
 /*
- * Append struct sock_filter[] to *ret. A number above all that rules name gets ENOSYS where the default is an errno,
- * as a kernel without that call would answer. Errors: ERR_LIMIT (more than BPF_MAXINSNS instructions).
+ * Append struct sock_filter[] to *ret. A number above all that rules name gets ENOSYS where the
+ * default is an errno, as a kernel without that call would answer. Errors: ERR_LIMIT (more than
+ * BPF_MAXINSNS instructions).
  */
 NODISCARD int filter_compile(struct filter *f, struct buf *ret, struct err *e);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Network namespaces by fd: make one, or do something inside one, whatever threads the process has. */
+/* Network namespaces by fd: make one, or do something inside one, from any thread. */
 #include "runtime/sandbox/ns.h"
 
 #include <errno.h>
@@ -20,7 +20,8 @@ struct visit {
 static int visit_do(struct visit *v)
 {
 	if (v->enter >= 0 ? setns(v->enter, CLONE_NEWNET) < 0 : unshare(CLONE_NEWNET) < 0) {
-		err_sys(v->e, v->enter >= 0 ? "enter a network namespace" : "make a network namespace");
+		err_sys(v->e,
+			v->enter >= 0 ? "enter a network namespace" : "make a network namespace");
 		if (v->e->sys == EPERM)
 			v->e->kind = ERR_DENIED;
 		return -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Network namespaces by fd: make one, or do something inside one, whatever threads the process has. */
+/* Network namespaces by fd: make one, or do something inside one, from any thread. */
 #ifndef RUNTIME_SANDBOX_NS_H
 #define RUNTIME_SANDBOX_NS_H
 
@@ -9,8 +9,8 @@
 typedef int ns_fn(void *arg, struct err *e);
 
 /*
- * A new network namespace, its "lo" down; fn runs inside. *ret is the caller's fd: the namespace goes away with the
- * last fd and process. Errors: ERR_DENIED, ERR_SYS, fn's.
+ * A new network namespace, its "lo" down; fn runs inside. *ret is the caller's fd: the namespace
+ * goes away with the last fd and process. Errors: ERR_DENIED, ERR_SYS, fn's.
  */
 NODISCARD int ns_net_new(ns_fn *fn, void *arg, int *ret, struct err *e);
 /* Run fn inside the network namespace fd. */

@@ -55,17 +55,19 @@ static void try_userns(struct probe *p, const char *scratch UNUSED)
 	if (!u.inside)
 		yes(p, xstrdup("not needed: all user IDs of the machine"));
 	else if (u.single_id)
-		no(p, xasprintf("only the own user ID %u: files and processes of images can have no other owner", u.owner),
+		no(p, xasprintf("only the own user ID %u: an image's files can have no other owner", u.owner),
 		   "install uidmap, and give the user a range in /etc/subuid and /etc/subgid");
 	else
-		yes(p, xasprintf("%llu user IDs, root is user %u outside", (unsigned long long)n, u.owner));
+		yes(p, xasprintf("%llu user IDs, root is user %u outside", (unsigned long long)n,
+				 u.owner));
 }
 
 /* ---- overlay ---- */
 
 static int fs_set(int fs, const char *key, const char *value)
 {
-	return (int)syscall(SYS_fsconfig, fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0);
+	return (int)syscall(SYS_fsconfig, fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key,
+			    value, 0);
 }
 
 static bool overlay_try(const char *dir)
@@ -77,8 +79,9 @@ static bool overlay_try(const char *dir)
 	if (mkdir(lower, 0700) < 0 || mkdir(upper, 0700) < 0 || mkdir(work, 0700) < 0)
 		return false;
 	fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
-	if (fs < 0 || (inside_userns() && fs_set(fs, "userxattr", NULL) < 0) || fs_set(fs, "lowerdir", lower) < 0 ||
-	    fs_set(fs, "upperdir", upper) < 0 || fs_set(fs, "workdir", work) < 0 ||
+	if (fs < 0 || (inside_userns() && fs_set(fs, "userxattr", NULL) < 0) ||
+	    fs_set(fs, "lowerdir", lower) < 0 || fs_set(fs, "upperdir", upper) < 0 ||
+	    fs_set(fs, "workdir", work) < 0 ||
 	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return false;
 	mnt = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
@@ -106,7 +109,8 @@ static void try_overlay(struct probe *p, const char *scratch)
 		no(p, xasprintf("%s cannot hold the upper directory", scratch),
 		   "put the store (--root) on ext4, xfs, btrfs or tmpfs");
 	else
-		no(p, xasprintf("mount overlay: %s", strerror(sys)), "needs Linux 5.11, for an ordinary user, too");
+		no(p, xasprintf("mount overlay: %s", strerror(sys)),
+		   "needs Linux 5.11, for an ordinary user, too");
 }
 
 /* ---- the rest ---- */
@@ -125,7 +129,8 @@ static bool kernel_is(unsigned major, unsigned minor)
 	while (n < rest.n && rest.p[n] >= '0' && rest.p[n] <= '9')
 		n++;
 	b = str_sub(rest, 0, n);
-	return str_to_u64(a, 10, &x) && str_to_u64(b, 10, &y) && (x > major || (x == major && y >= minor));
+	return str_to_u64(a, 10, &x) && str_to_u64(b, 10, &y) &&
+	       (x > major || (x == major && y >= minor));
 }
 
 static void try_erofs(struct probe *p, const char *scratch UNUSED)
@@ -135,11 +140,13 @@ static void try_erofs(struct probe *p, const char *scratch UNUSED)
 	if (fs < 0 && errno == EPERM)
 		no(p, xstrdup("an ordinary user may not mount it"), NULL);
 	else if (fs < 0)
-		no(p, xasprintf("the kernel does not know it: %s", strerror(errno)), "layers are kept as directories");
+		no(p, xasprintf("the kernel does not know it: %s", strerror(errno)),
+		   "layers are kept as directories");
 	else if (inside_userns())
 		no(p, xstrdup("an ordinary user may not mount it"), NULL);
 	else if (!kernel_is(6, 12))
-		no(p, xstrdup("mounts from files need Linux 6.12"), "layers are kept as directories");
+		no(p, xstrdup("mounts from files need Linux 6.12"),
+		   "layers are kept as directories");
 	else
 		yes(p, xstrdup("from files"));
 }
@@ -152,7 +159,8 @@ static bool map_one(pid_t pid, const char *map)
 	return fd >= 0 && write(fd, "0 0 1\n", 6) == 6;
 }
 
-/* A child in a user namespace with one ID, only to have a descriptor of that namespace; -1 with errno. */
+/* A child in a user namespace with one ID, only to have a descriptor of that namespace; -1 with
+ * errno. */
 static int userns_fd(void)
 {
 	int p[2], ret = -1, sys;
@@ -168,7 +176,8 @@ static int userns_fd(void)
 		_exit(pause());
 	}
 	close(p[1]);
-	if (pid > 0 && read(p[0], &c, 1) == 1 && c && map_one(pid, "uid_map") && map_one(pid, "gid_map")) {
+	if (pid > 0 && read(p[0], &c, 1) == 1 && c && map_one(pid, "uid_map") &&
+	    map_one(pid, "gid_map")) {
 		auto_free char *ns = xasprintf("/proc/%d/ns/user", pid);
 
 		ret = open(ns, O_RDONLY | O_CLOEXEC);
@@ -196,7 +205,8 @@ static void try_idmap(struct probe *p, const char *scratch)
 	tree = (int)syscall(SYS_open_tree, AT_FDCWD, scratch, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	a.userns_fd = (uint64_t)ns;
 	if (ns < 0 || tree < 0)
-		no(p, xasprintf("no user namespace or mount to try it with: %s", strerror(errno)), NULL);
+		no(p, xasprintf("no user namespace or mount to try it with: %s", strerror(errno)),
+		   NULL);
 	else if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0)
 		no(p, xasprintf("the filesystem of %s: %s", scratch, strerror(errno)), NULL);
 	else
@@ -209,7 +219,8 @@ static void try_cgroup(struct probe *p, const char *scratch UNUSED)
 	enum cgroup_version v = cgroup_facts(&words);
 
 	if (v == CGROUP_NONE)
-		no(p, xstrdup("none is mounted"), "limits of memory, processors and processes are refused");
+		no(p, xstrdup("none is mounted"),
+		   "limits of memory, processors and processes are refused");
 	else if (words.n)
 		yes(p, xasprintf("version %d: %s", v == CGROUP_V1 ? 1 : 2, words.p));
 	else
@@ -224,7 +235,8 @@ static void try_seccomp(struct probe *p, const char *scratch UNUSED)
 	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
 		yes(p, xstrdup("filters"));
 	else
-		no(p, xasprintf("no filters: %s", strerror(errno)), "the kernel needs CONFIG_SECCOMP_FILTER");
+		no(p, xasprintf("no filters: %s", strerror(errno)),
+		   "the kernel needs CONFIG_SECCOMP_FILTER");
 }
 
 static void try_netns(struct probe *p, const char *scratch UNUSED)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this host allows us: one fact a line, with the reason and remedy where something is missing. */
+/* What this host allows us: one fact a line, with reason and remedy. */
 #ifndef RUNTIME_SANDBOX_PROBE_H
 #define RUNTIME_SANDBOX_PROBE_H
 
@@ -26,8 +26,9 @@ struct probe {
 };
 
 /*
- * Find out one thing, now, by trying it: at most some milliseconds, nothing is left. scratch: a directory where the store
- * is. Never fails: an obstacle is the answer. Uses fork(): not for a process with threads that hold locks.
+ * Find out one thing, now, by trying it: at most some milliseconds, nothing is left. scratch: a
+ * directory where the store is. Never fails: an obstacle is the answer. Uses fork(): not for a
+ * process with threads that hold locks.
  */
 void probe_one(enum probe_id id, const char *scratch, struct probe *ret);
 void probe_done(struct probe *p);

@@ -35,7 +35,11 @@ static const char *const ops[] = {
 	[FILTER_MASKED_EQ] = "SCMP_CMP_MASKED_EQ",
 };
 
-static const struct { const char *name, *go; uint32_t token; } arches[] = {	/* go: the name in includes.arches */
+static const struct {
+	const char *name, *go;
+	uint32_t token;
+} arches[] = {
+	/* go: the name in includes.arches */
 	{ "SCMP_ARCH_AARCH64", "arm64", SCMP_ARCH_AARCH64 },
 	{ "SCMP_ARCH_ARM", "arm", SCMP_ARCH_ARM },
 	{ "SCMP_ARCH_MIPS", "mips", SCMP_ARCH_MIPS },
@@ -72,7 +76,8 @@ static int list_of(const json_t *o, const char *key, const json_t **ret, struct 
 }
 
 /* errnoRet and its relatives: absent means fallback. */
-static int errno_of(const json_t *o, const char *key, uint32_t fallback, uint32_t *ret, struct err *e)
+static int errno_of(const json_t *o, const char *key, uint32_t fallback, uint32_t *ret,
+		    struct err *e)
 {
 	const json_t *v = json_object_get(o, key);
 
@@ -104,7 +109,7 @@ static int arch_of(const char *name, uint32_t *ret, struct err *e)
 			*ret = arches[i].token;
 			return 0;
 		}
-	if (str_starts(str_of(name), "SCMP_ARCH_")) {	/* one that came later; this machine's is known */
+	if (str_starts(str_of(name), "SCMP_ARCH_")) {	/* a later one; this machine's is known */
 		*ret = 0;
 		return 0;
 	}
@@ -203,7 +208,8 @@ static int arch_listed(const json_t *cond, bool *any, bool *ret, struct err *e)
 	*any = json_array_size(list) > 0;
 	json_array_foreach(list, i, v)
 		for (size_t k = 0; json_is_string(v) && k < countof(arches); k++)
-			if (arches[k].token == filter_native() && strcmp(json_string_value(v), arches[k].go) == 0)
+			if (arches[k].token == filter_native() &&
+			    strcmp(json_string_value(v), arches[k].go) == 0)
 				*ret = true;
 	return 0;
 }
@@ -217,8 +223,8 @@ static bool version_of(struct str s, bool exact, uint64_t *ret)
 
 	while (n < rest.n && rest.p[n] >= '0' && rest.p[n] <= '9')
 		n++;
-	if (!str_to_u64(major, 10, &a) || !str_to_u64(str_sub(rest, 0, n), 10, &b) || a > UINT16_MAX ||
-	    b > UINT16_MAX || (exact && n < rest.n))
+	if (!str_to_u64(major, 10, &a) || !str_to_u64(str_sub(rest, 0, n), 10, &b) ||
+	    a > UINT16_MAX || b > UINT16_MAX || (exact && n < rest.n))
 		return false;
 	*ret = a << 16 | b;
 	return true;
@@ -243,7 +249,8 @@ static int kernel_new_enough(const json_t *cond, bool *any, bool *ret, struct er
 
 static int rule_applies(const struct profile *p, const json_t *rule, bool *ret, struct err *e)
 {
-	const json_t *in = json_object_get(rule, "includes"), *ex = json_object_get(rule, "excludes");
+	const json_t *in = json_object_get(rule, "includes"),
+		     *ex = json_object_get(rule, "excludes");
 	bool any, yes;
 	uint64_t caps;
 
@@ -316,11 +323,13 @@ static int rule_of(const struct profile *p, const json_t *o, struct filter_rule 
 
 	*ret = (struct filter_rule){ 0 };
 	if (errno_of(o, "errnoRet", p->errno_default, &data, e) < 0 ||
-	    action_of(text_of(o, "action"), data, &ret->action, e) < 0 || list_of(o, "args", &args, e) < 0)
+	    action_of(text_of(o, "action"), data, &ret->action, e) < 0 ||
+	    list_of(o, "args", &args, e) < 0)
 		return -1;
 	json_array_foreach(args, i, v) {
 		if (ret->nargs == FILTER_ARGS)
-			return err_set(e, ERR_USAGE, "more than %d arguments in a rule", FILTER_ARGS);
+			return err_set(e, ERR_USAGE, "more than %d arguments in a rule",
+				       FILTER_ARGS);
 		if (arg_of(v, &ret->args[ret->nargs++], e) < 0)
 			return -1;
 	}
@@ -370,7 +379,8 @@ static int refuse_unsupported(const json_t *root, struct err *e)
 	if (list_of(root, "flags", &list, e) < 0)
 		return -1;
 	json_array_foreach(list, i, v)
-		if (!json_is_string(v) || strcmp(json_string_value(v), "SECCOMP_FILTER_FLAG_TSYNC") != 0)
+		if (!json_is_string(v) ||
+		    strcmp(json_string_value(v), "SECCOMP_FILTER_FLAG_TSYNC") != 0)
 			return err_set(e, ERR_USAGE, "flag \"%s\" is not supported",
 				       json_is_string(v) ? json_string_value(v) : "");
 	return 0;
@@ -384,10 +394,11 @@ static int read_profile(struct profile *p, const json_t *root, struct err *e)
 
 	if (!json_is_object(root))
 		return err_set(e, ERR_USAGE, "is not an object");
-	if (refuse_unsupported(root, e) < 0 || errno_of(root, "defaultErrnoRet", EPERM, &p->errno_default, e) < 0 ||
+	if (refuse_unsupported(root, e) < 0 ||
+	    errno_of(root, "defaultErrnoRet", EPERM, &p->errno_default, e) < 0 ||
 	    action_of(text_of(root, "defaultAction"), p->errno_default, &action, e) < 0)
 		return -1;
-	p->errno_default = EPERM;	/* that of rules; the profile's is for the default action only */
+	p->errno_default = EPERM; /* that of rules; the profile's is for the default action only */
 	filter_init(&p->f, action);
 	if (read_arches(p, root, e) < 0 || list_of(root, "syscalls", &rules, e) < 0)
 		return -1;

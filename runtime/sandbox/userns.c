@@ -36,7 +36,8 @@ static size_t map_parse(struct str text, struct userns_range *ret)
 				return n;
 		}
 		if (k == 3)
-			ret[n++] = (struct userns_range){ (uint32_t)v[0], (uint32_t)v[1], (uint32_t)v[2] };
+			ret[n++] = (struct userns_range){ (uint32_t)v[0], (uint32_t)v[1],
+							  (uint32_t)v[2] };
 	}
 	return n;
 }
@@ -79,7 +80,8 @@ int userns_info(struct userns *ret, struct err *e)
 	if (map_read("/proc/self/uid_map", u.uids, &u.nuids, e) < 0 ||
 	    map_read("/proc/self/gid_map", u.gids, &u.ngids, e) < 0)
 		return -1;
-	u.inside = u.nuids != 1 || u.uids[0].inside != 0 || u.uids[0].outside != 0 || u.uids[0].count != UINT32_MAX;
+	u.inside = u.nuids != 1 || u.uids[0].inside != 0 || u.uids[0].outside != 0 ||
+		   u.uids[0].count != UINT32_MAX;
 	u.single_id = ids_total(u.uids, u.nuids) == 1 || ids_total(u.gids, u.ngids) == 1;
 	u.setgroups_denied = fs_read(AT_FDCWD, "/proc/self/setgroups", 64, &groups, &none) == 0 &&
 			     str_starts(buf_view(&groups), "deny");
@@ -112,25 +114,31 @@ bool userns_has_gid(const struct userns *u, uint32_t id)
 /* ---- subordinate IDs ---- */
 
 /* subuid(5): "name:first:count", the name may be the ID in digits. */
-size_t userns_subids(struct str text, struct str name, uint32_t id, struct userns_range *ret, size_t max)
+size_t userns_subids(struct str text, struct str name, uint32_t id, struct userns_range *ret,
+		     size_t max)
 {
 	uint64_t who, first, count, inside = 1;
 	size_t n = 0;
 
 	while (text.p && n < max) {
-		struct str line = str_cut(&text, '\n'), user = str_cut(&line, ':'), from = str_cut(&line, ':');
-		bool ours = (name.n && str_eq(user, name)) || (str_to_u64(user, 10, &who) && who == id);
+		struct str line = str_cut(&text, '\n'), user = str_cut(&line, ':'),
+			   from = str_cut(&line, ':');
+		bool ours =
+			(name.n && str_eq(user, name)) || (str_to_u64(user, 10, &who) && who == id);
 
-		if (!ours || !str_to_u64(str_trim(from), 10, &first) || !str_to_u64(str_trim(line), 10, &count) ||
-		    count == 0 || first == 0 || first + count > UINT32_MAX || inside + count > UINT32_MAX)
+		if (!ours || !str_to_u64(str_trim(from), 10, &first) ||
+		    !str_to_u64(str_trim(line), 10, &count) || count == 0 || first == 0 ||
+		    first + count > UINT32_MAX || inside + count > UINT32_MAX)
 			continue;
-		ret[n++] = (struct userns_range){ (uint32_t)inside, (uint32_t)first, (uint32_t)count };
+		ret[n++] =
+			(struct userns_range){ (uint32_t)inside, (uint32_t)first, (uint32_t)count };
 		inside += count;
 	}
 	return n;
 }
 
-/* Of the passwd file, and of what else the system knows users by; owned, NULL if there is no such user. */
+/* Of the passwd file, and of what else the system knows users by; owned, NULL if there is no such
+ * user. */
 static char *user_name(uid_t uid)
 {
 	auto_buf struct buf text = { 0 };
@@ -158,7 +166,8 @@ static size_t subids_read(const char *path, const char *name, uint32_t id, struc
 
 	if (fs_read(AT_FDCWD, path, FILE_MAX, &text, &e) < 0)
 		return 0;
-	return userns_subids(buf_view(&text), str_of(name), id, ret, USERNS_RANGES - 1);	/* one is the own ID */
+	return userns_subids(buf_view(&text), str_of(name), id, ret,
+			     USERNS_RANGES - 1); /* one is the own ID */
 }
 
 /* ---- the helper: it stays outside and maps IDs for us ---- */
@@ -210,7 +219,8 @@ static bool map_ended_well(pid_t pid)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static _Noreturn void helper_main(int go, int answer, const struct ids *users, const struct ids *groups)
+static _Noreturn void helper_main(int go, int answer, const struct ids *users,
+				  const struct ids *groups)
 {
 	pid_t a, b, target = getppid();
 	bool ok;
@@ -229,7 +239,8 @@ static _Noreturn void helper_main(int go, int answer, const struct ids *users, c
 	_exit(!ok);
 }
 
-static int helper_start(struct helper *h, const struct ids *users, const struct ids *groups, struct err *e)
+static int helper_start(struct helper *h, const struct ids *users, const struct ids *groups,
+			struct err *e)
 {
 	int go[2], answer[2];
 
@@ -280,13 +291,15 @@ static bool switch_is(const char *path, const char *value)
 	auto_buf struct buf text = { 0 };
 	auto_err struct err e = { 0 };
 
-	return fs_read(AT_FDCWD, path, 64, &text, &e) == 0 && str_is(str_trim(buf_view(&text)), value);
+	return fs_read(AT_FDCWD, path, 64, &text, &e) == 0 &&
+	       str_is(str_trim(buf_view(&text)), value);
 }
 
 /* The kernel said no (errno): find the switch that did it. */
 static int forbidden(struct err *e)
 {
-	static const struct { const char *file, *value, *hint; } switches[] = {
+	static const struct { const char *file, *value, *hint;
+	} switches[] = {
 		{ "/proc/sys/user/max_user_namespaces", "0",
 		  "as root: sysctl user.max_user_namespaces=15000; or run tare as root" },
 		{ "/proc/sys/kernel/unprivileged_userns_clone", "0",
@@ -299,8 +312,9 @@ static int forbidden(struct err *e)
 
 	err_sys(e, "an ordinary user's tare needs a user namespace, which this system forbids");
 	e->kind = ERR_DENIED;
-	e->hint = sys == ENOSPC ? "too many user namespaces exist: see /proc/sys/user/max_user_namespaces" :
-		  "if this is a container, its runtime forbids it; or run tare as root";
+	e->hint = sys == ENOSPC
+			  ? "too many user namespaces exist: see /proc/sys/user/max_user_namespaces"
+			  : "if this is a container, its runtime forbids it; or run tare as root";
 	for (size_t i = 0; i < countof(switches); i++)
 		if (switch_is(switches[i].file, switches[i].value))
 			e->hint = switches[i].hint;
@@ -322,7 +336,7 @@ static bool mapped(const char *path)
 	return fs_read(AT_FDCWD, path, FILE_MAX, &text, &e) == 0 && text.n > 0;
 }
 
-/* The own IDs alone: the one mapping that needs nobody's permission. Leaves what is mapped already. */
+/* The own IDs alone, which needs nobody's permission. Leaves what is mapped already. */
 static int map_single(uid_t uid, gid_t gid, struct err *e)
 {
 	auto_free char *u = xasprintf("0 %u 1\n", uid), *g = xasprintf("0 %u 1\n", gid);
@@ -331,7 +345,8 @@ static int map_single(uid_t uid, gid_t gid, struct err *e)
 		return forbidden(e);
 	if (mapped("/proc/self/gid_map"))
 		return 0;
-	if (write_file("/proc/self/setgroups", "deny") < 0 || write_file("/proc/self/gid_map", g) < 0)
+	if (write_file("/proc/self/setgroups", "deny") < 0 ||
+	    write_file("/proc/self/gid_map", g) < 0)
 		return forbidden(e);
 	return 0;
 }
@@ -360,7 +375,8 @@ static int enter(bool ranges, struct helper *h, uid_t uid, gid_t gid, char **not
 		*note = range_note(&complaint);
 	if ((!ranges || complaint.n) && map_single(uid, gid, e) < 0)
 		return -1;
-	/* Mounts come in from outside, never go out. Also the first deed that shows whether an LSM lets us do any. */
+	/* Mounts come in from outside, never go out. Also the first deed that shows whether an LSM
+	 * lets us do any. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return forbidden(e);
 	return 0;
@@ -393,7 +409,8 @@ int userns_enter(char **note, struct err *e)
 
 /* ---- directories ---- */
 
-/* As root of the machine, or of a container that brings its own such directory: not for us from outside. */
+/* As root of the machine, or of a container that brings its own such directory: not for us from
+ * outside. */
 static bool ours(const char *dir)
 {
 	struct stat st;

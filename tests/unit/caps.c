@@ -17,9 +17,16 @@ static void words_of(const char *text, struct strv *ret)
 static void test_caps_names(void **state)
 {
 	static const struct { const char *in; int cap; } rows[] = {
-		{ "CHOWN", CAP_CHOWN }, { "cap_chown", CAP_CHOWN }, { "Cap_Sys_Admin", CAP_SYS_ADMIN },
-		{ "checkpoint_restore", CAP_CHECKPOINT_RESTORE }, { "CHPASS", -1 }, { "", -1 }, { "CAP_", -1 },
-		{ "CAP_CAP_CHOWN", -1 }, { "ALL", -1 }, { "CHOWN ", -1 },
+		{ "CHOWN", CAP_CHOWN },
+		{ "cap_chown", CAP_CHOWN },
+		{ "Cap_Sys_Admin", CAP_SYS_ADMIN },
+		{ "checkpoint_restore", CAP_CHECKPOINT_RESTORE },
+		{ "CHPASS", -1 },
+		{ "", -1 },
+		{ "CAP_", -1 },
+		{ "CAP_CAP_CHOWN", -1 },
+		{ "ALL", -1 },
+		{ "CHOWN ", -1 },
 	};
 	unsigned cap;
 
@@ -40,9 +47,10 @@ static void test_caps_names(void **state)
 static void test_caps_parse(void **state)
 {
 	static const struct { const char *add, *drop; uint64_t want; } rows[] = {
-		{ "", "", 0x00000000a80425fb },	/* what Docker's containers show as CapEff */
+		{ "", "", 0x00000000a80425fb }, /* what Docker's containers show as CapEff */
 		{ "sys_admin", "", 0x00000000a80425fb | CAPS_BIT(CAP_SYS_ADMIN) },
-		{ "", "MKNOD cap_chown", 0x00000000a80425fb & ~CAPS_BIT(CAP_MKNOD) & ~CAPS_BIT(CAP_CHOWN) },
+		{ "", "MKNOD cap_chown",
+		  0x00000000a80425fb & ~CAPS_BIT(CAP_MKNOD) & ~CAPS_BIT(CAP_CHOWN) },
 		{ "", "all", 0 },
 		{ "chown", "ALL", CAPS_BIT(CAP_CHOWN) },
 		{ "CHOWN", "CHOWN", 0x00000000a80425fb },
@@ -59,7 +67,8 @@ static void test_caps_parse(void **state)
 
 		words_of(rows[i].add, &add);
 		words_of(rows[i].drop, &drop);
-		check(caps_parse(&add, &drop, caps_default, HOST, &got, &e) == 0, "row %zu: %s", i, err_text(&e));
+		check(caps_parse(&add, &drop, caps_default, HOST, &got, &e) == 0, "row %zu: %s", i,
+		      err_text(&e));
 		check(got == rows[i].want, "row %zu: %llx, not %llx", i, (unsigned long long)got,
 		      (unsigned long long)rows[i].want);
 	}
@@ -68,8 +77,9 @@ static void test_caps_parse(void **state)
 static void test_caps_refused(void **state)
 {
 	static const struct { const char *add, *drop; enum err_kind kind; } rows[] = {
-		{ "CHPASS", "", ERR_USAGE }, { "", "CHPASS", ERR_USAGE }, { "ALL CHPASS", "", ERR_USAGE },
-		{ "SYS_RESOURCE", "", ERR_DENIED }, { "SYS_RESOURCE", "ALL", ERR_DENIED },
+		{ "CHPASS", "", ERR_USAGE },           { "", "CHPASS", ERR_USAGE },
+		{ "ALL CHPASS", "", ERR_USAGE },       { "SYS_RESOURCE", "", ERR_DENIED },
+		{ "SYS_RESOURCE", "ALL", ERR_DENIED },
 	};
 
 	(void)state;
@@ -80,7 +90,9 @@ static void test_caps_refused(void **state)
 
 		words_of(rows[i].add, &add);
 		words_of(rows[i].drop, &drop);
-		check(caps_parse(&add, &drop, caps_default, HOST, &got, &e) < 0 && e.kind == rows[i].kind, "row %zu", i);
+		check(caps_parse(&add, &drop, caps_default, HOST, &got, &e) < 0 &&
+			      e.kind == rows[i].kind,
+		      "row %zu", i);
 		assert_non_null(e.hint);
 	}
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* runtime/sandbox/cgroup: limits that are refused, places, limits that bite, what killed processes leave. */
+/* runtime/sandbox/cgroup: limits that are refused, places, limits that bite, what killed processes
+ * leave. */
 #include "runtime/sandbox/cgroup.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "runtime/sandbox/cgroup_find.h"
 #include "tests/unit/unit.h"
 
@@ -24,7 +27,12 @@ static void test_cgroup_check(void **state)
 		{ { .cpuset = "0-x" }, "not a list" },
 		{ { .cpuset = "1-0" }, "not a list" },
 		{ { .cpuset = "4095" }, "Requested CPUs are not available" },
-		{ { .memory = 6 << 20, .memory_swap = -1, .nano_cpus = 10000000, .cpuset = "0", .pids = -1 }, NULL },
+		{ { .memory = 6 << 20,
+		    .memory_swap = -1,
+		    .nano_cpus = 10000000,
+		    .cpuset = "0",
+		    .pids = -1 },
+		  NULL },
 		{ { .memory = 6 << 20, .memory_swap = 6 << 20 }, NULL },
 	};
 
@@ -36,7 +44,8 @@ static void test_cgroup_check(void **state)
 		if (!rows[i].text)
 			check(r == 0, "row %zu: %s", i, err_text(&e));
 		else
-			check(r < 0 && e.kind == ERR_USAGE && strstr(e.msg, rows[i].text), "row %zu: %s", i, err_text(&e));
+			check(r < 0 && e.kind == ERR_USAGE && strstr(e.msg, rows[i].text),
+			      "row %zu: %s", i, err_text(&e));
 	}
 }
 
@@ -44,12 +53,16 @@ static void test_cgroup_places(void **state)
 {
 	static const struct { const char *mounts, *self, *memory, *pids, *v2; } rows[] = {
 		{ "30 1 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
-		  "0::/user.slice/session-3.scope\n", NULL, NULL, "/sys/fs/cgroup/user.slice/session-3.scope" },
+		  "0::/user.slice/session-3.scope\n", NULL, NULL,
+		  "/sys/fs/cgroup/user.slice/session-3.scope" },
 		{ "31 1 0:27 / /cg/memory rw - cgroup cgroup rw,memory\n32 1 0:28 /docker/x /cg/pids rw - cgroup none rw,pids\n"
 		  "33 1 0:29 / /cg/unified rw - cgroup2 none rw\n",
-		  "4:memory:/a/b\n8:pids:/docker/x/y\n0::/\n", "/cg/memory/a/b", "/cg/pids/y", "/cg/unified" },
-		{ "32 1 0:28 /docker/x /cg/pids rw - cgroup none rw,pids\n", "8:pids:/docker/xy\n", NULL, "/cg/pids", NULL },
-		{ "32 1 0:28 / /cg/mp rw - cgroup none rw,memory,pids\n", "8:pids,memory:/\n", "/cg/mp", "/cg/mp", NULL },
+		  "4:memory:/a/b\n8:pids:/docker/x/y\n0::/\n", "/cg/memory/a/b", "/cg/pids/y",
+		  "/cg/unified" },
+		{ "32 1 0:28 /docker/x /cg/pids rw - cgroup none rw,pids\n", "8:pids:/docker/xy\n",
+		  NULL, "/cg/pids", NULL },
+		{ "32 1 0:28 / /cg/mp rw - cgroup none rw,memory,pids\n", "8:pids,memory:/\n",
+		  "/cg/mp", "/cg/mp", NULL },
 		{ "1 0 0:1 / / rw - ext4 /dev/sda rw\nnonsense\n\n", "0::/\n", NULL, NULL, NULL },
 	};
 
@@ -63,10 +76,66 @@ static void test_cgroup_places(void **state)
 		got[1] = p.v1[CGROUP_PIDS];
 		got[2] = p.v2;
 		for (size_t k = 0; k < 3; k++)
-			check(got[k] && want[k] ? strcmp(got[k], want[k]) == 0 : got[k] == want[k], "row %zu: %s", i,
-			      got[k] ? got[k] : "none");
+			check(got[k] && want[k] ? strcmp(got[k], want[k]) == 0 : got[k] == want[k],
+			      "row %zu: %s", i, got[k] ? got[k] : "none");
 		cgroup_places_done(&p);
 	}
+}
+
+/* A v2 hierarchy drawn in plain files: which directory may have children with the controllers? */
+struct drawn { const char *dir, *controllers, *subtree, *procs; bool root; };
+
+static void draw(int top, const struct drawn *d)
+{
+	auto_err struct err e = { 0 };
+	auto_fd int fd = fs_mkdirs_in(top, d->dir, 0755, (uid_t)-1, (gid_t)-1);
+	const struct { const char *file, *text; } files[] = {
+		{ "cgroup.controllers", d->controllers }, { "cgroup.subtree_control", d->subtree },
+		{ "cgroup.procs", d->procs }, { "cgroup.type", d->root ? NULL : "domain\n" },
+	};
+
+	for (size_t i = 0; i < countof(files); i++)
+		if (files[i].text)
+			check(fs_replace(fd, files[i].file, files[i].text, strlen(files[i].text),
+					 0644, false, &e) == 0,
+			      "%s", err_text(&e));
+}
+
+static void test_cgroup_v2_parent(void **state)
+{
+	static const struct drawn tree[] = {
+		{ ".", "cpu memory pids\n", "memory pids\n", "1\n", true },
+		{ "user", "memory pids\n", "pids\n", "", false },
+		{ "user/service", "pids\n", "\n", "", false },
+		{ "user/service/own", "\n", "\n", "7\n", false },
+	};
+	static const struct { const char *own; unsigned mask; const char *want; } rows[] = {
+		{ "/user/service/own", 1 << CGROUP_PIDS, "/user/service" }, /* hands it on */
+		{ "/user/service/own", 1 << CGROUP_MEMORY, "/user" },
+		{ "/user/service/own", 1 << CGROUP_MEMORY | 1 << CGROUP_PIDS, "/user" },
+		{ "/user/service/own", 1 << CGROUP_CPU, "" }, /* a root may have processes */
+		{ "/user/service/own", 1 << CGROUP_CPUSET, NULL },
+		{ "", 1 << CGROUP_PIDS, "" },
+	};
+	char top[] = "/tmp/tare-unit-cgroup-XXXXXX";
+	auto_err struct err e = { 0 };
+	auto_fd int fd = -1;
+
+	(void)state;
+	assert_non_null(mkdtemp(top));
+	fd = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < countof(tree); i++)
+		draw(fd, &tree[i]);
+	for (size_t i = 0; i < countof(rows); i++) {
+		auto_free char *own = xasprintf("%s%s", top, rows[i].own), *got = NULL;
+		auto_free char *want = rows[i].want ? xasprintf("%s%s", top, rows[i].want) : NULL;
+		const struct cgroup_places p = { .v2 = own, .v2_top = strlen(top) };
+
+		got = cgroup_v2_parent(&p, rows[i].mask, false);
+		check(got && want ? strcmp(got, want) == 0 : got == want, "row %zu: %s", i,
+		      got ? got : "none");
+	}
+	check(fs_remove(AT_FDCWD, top, &e) == 0, "%s", err_text(&e));
 }
 
 static bool can_limit(const char *word)
@@ -187,7 +256,8 @@ static void test_cgroup_pids(void **state)
 	cgroup_free(g);
 }
 
-/* A process that is killed leaves its cgroup; nobody's sweep removes it while it lives, anybody's does afterwards. */
+/* A process that is killed leaves its cgroup; nobody's sweep removes it while it lives, anybody's
+ * does afterwards. */
 static void test_cgroup_sweep(void **state)
 {
 	const struct cgroup_limits l = { .pids = 8 };
@@ -237,6 +307,7 @@ int suite_cgroup(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cgroup_check), cmocka_unit_test(test_cgroup_places),
+		cmocka_unit_test(test_cgroup_v2_parent),
 		cmocka_unit_test(test_cgroup_memory), cmocka_unit_test(test_cgroup_pids),
 		cmocka_unit_test(test_cgroup_sweep), cmocka_unit_test(test_cgroup_names),
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runtime/network: pure parts by tables; the rest in namespaces of its own, so that the machine's network is not touched:
+ * runtime/network: pure parts by tables; the rest in namespaces of its own, so that the machine's
+ * network is not touched:
  *
  *   world 192.0.2.1 ──veth── host 192.0.2.2 ──tareN── what net_open() makes
  */
@@ -53,20 +54,28 @@ static void test_ipam(void **state)
 
 static void test_resolv(void **state)
 {
-	static const struct { const char *host; bool own; const char *dns, *search, *options, *want; size_t n; } rows[] = {
+	static const struct {
+		const char *host;
+		bool own;
+		const char *dns, *search, *options, *want;
+		size_t n;
+	} rows[] = {
 		{ "", false, "", "", "", "", 0 },
 		{ "nameserver 10.0.0.1\n", true, "", "", "", "nameserver 10.0.0.1\n", 1 },
-		{ "# x\n;y\nnameserver\t10.0.0.1 # c\nsearch a b\noptions ndots:2\nfoo\n", true, "", "", "",
-		  "nameserver 10.0.0.1\nsearch a b\noptions ndots:2\n", 1 },
-		{ "nameserver 127.0.0.53\nnameserver ::1\nnameserver fe80::1%eth0\nnameserver 9.9.9.9", true, "", "", "",
-		  "nameserver 9.9.9.9\n", 1 },
+		{ "# x\n;y\nnameserver\t10.0.0.1 # c\nsearch a b\noptions ndots:2\nfoo\n", true, "",
+		  "", "", "nameserver 10.0.0.1\nsearch a b\noptions ndots:2\n", 1 },
+		{ "nameserver 127.0.0.53\nnameserver ::1\nnameserver fe80::1%eth0\nnameserver 9.9.9.9",
+		  true, "", "", "", "nameserver 9.9.9.9\n", 1 },
 		{ "nameserver 127.0.0.53\nnameserver fe80::1%eth0\n", false, "", "", "",
 		  "nameserver 127.0.0.53\nnameserver fe80::1%eth0\n", 2 },
 		{ "nameserver 127.0.0.1\n", true, "", "", "", "", 0 },
-		{ "nameserver nonsense\nnameserver\nnameserver 300.1.1.1\n", false, "", "", "", "", 0 },
-		{ "nameserver 10.0.0.1\nsearch a\noptions b\ndomain c\n", true, "127.0.0.1", "mydomain", "ndots:9",
-		  "nameserver 127.0.0.1\nsearch mydomain\noptions ndots:9\n", 1 },
-		{ "search a\n", true, "1.1.1.1 2.2.2.2", ".", "", "nameserver 1.1.1.1\nnameserver 2.2.2.2\n", 2 },
+		{ "nameserver nonsense\nnameserver\nnameserver 300.1.1.1\n", false, "", "", "", "",
+		  0 },
+		{ "nameserver 10.0.0.1\nsearch a\noptions b\ndomain c\n", true, "127.0.0.1",
+		  "mydomain", "ndots:9", "nameserver 127.0.0.1\nsearch mydomain\noptions ndots:9\n",
+		  1 },
+		{ "search a\n", true, "1.1.1.1 2.2.2.2", ".", "",
+		  "nameserver 1.1.1.1\nnameserver 2.2.2.2\n", 2 },
 	};
 
 	(void)state;
@@ -80,22 +89,34 @@ static void test_resolv(void **state)
 		for (size_t k = 0; k < 3; k++)
 			for (struct str rest = str_of(from[k]); rest.n;)
 				strv_add_n(to[k], str_cut(&rest, ' '));
-		n = resolv_text(str_of(rows[i].host), rows[i].own, i % 2 || r.dns.n ? &r : NULL, &b);
+		n = resolv_text(str_of(rows[i].host), rows[i].own, i % 2 || r.dns.n ? &r : NULL,
+				&b);
 		check(n == rows[i].n, "row %zu: %zu servers", i, n);
 		check(strcmp(b.p ? b.p : "", rows[i].want) == 0, "row %zu: %s", i, b.p);
 		for (size_t k = 0; k < 3; k++)
 			strv_done(to[k]);
 	}
-	check_str(inet_ntoa(resolv_loopback(STR_LIT("nameserver 8.8.8.8\nnameserver 127.0.0.53\n"))), "127.0.0.53");
-	check_str(inet_ntoa(resolv_loopback(STR_LIT("nameserver 8.8.8.8\nnameserver ::1\nnameserver\n"))), "0.0.0.0");
+	check_str(
+		inet_ntoa(resolv_loopback(STR_LIT("nameserver 8.8.8.8\nnameserver 127.0.0.53\n"))),
+		"127.0.0.53");
+	check_str(inet_ntoa(resolv_loopback(
+			  STR_LIT("nameserver 8.8.8.8\nnameserver ::1\nnameserver\n"))),
+		  "0.0.0.0");
 }
 
 static void test_hosts(void **state)
 {
 	static const struct { const char *extra, *want; } rows[] = {
-		{ "extra:86.75.30.9", "86.75.30.9\textra\n" }, { "x=::1", "::1\tx\n" }, { "x:fd00::5", "fd00::5\tx\n" },
-		{ "x:[fd00::5]", "fd00::5\tx\n" }, { "x", NULL }, { "x:", NULL }, { ":1.2.3.4", NULL }, { "x:1.2.3", NULL },
-		{ "x:1.2.3.4 y", NULL }, { "", NULL },
+		{ "extra:86.75.30.9", "86.75.30.9\textra\n" },
+		{ "x=::1", "::1\tx\n" },
+		{ "x:fd00::5", "fd00::5\tx\n" },
+		{ "x:[fd00::5]", "fd00::5\tx\n" },
+		{ "x", NULL },
+		{ "x:", NULL },
+		{ ":1.2.3.4", NULL },
+		{ "x:1.2.3", NULL },
+		{ "x:1.2.3.4 y", NULL },
+		{ "", NULL },
 	};
 
 	(void)state;
@@ -109,17 +130,33 @@ static void test_hosts(void **state)
 		r = hosts_text((struct in_addr){ htonl(0x0ac80002) }, "me me.lan", &l, &b, &e);
 		check((r == 0) == (rows[i].want != NULL), "row %zu: %s", i, err_text(&e));
 		check(r == 0 || e.kind == ERR_USAGE, "row %zu", i);
-		check(r < 0 || (strstr(b.p, rows[i].want) && strstr(b.p, "127.0.0.1\tlocalhost\n") &&
-				str_ends(buf_view(&b), "10.200.0.2\tme me.lan\n")), "row %zu: %s", i, b.p);
+		check(r < 0 ||
+			      (strstr(b.p, rows[i].want) && strstr(b.p, "127.0.0.1\tlocalhost\n") &&
+			       str_ends(buf_view(&b), "10.200.0.2\tme me.lan\n")),
+		      "row %zu: %s", i, b.p);
 	}
 }
 
 /* ---- a world of our own ---- */
 
-#define want(cond) do { if (!(cond)) { fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #cond, errno); \
-	return 1; } } while (0)
-#define want_ok(call) do { struct err e_ = { 0 }; struct err *e = &e_; if ((call) < 0) { \
-	fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, err_text(e)); return 1; } } while (0)
+#define want(cond) \
+	do { \
+		if (!(cond)) { \
+			fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #cond, \
+				errno); \
+			return 1; \
+		} \
+	} while (0)
+#define want_ok(call) \
+	do { \
+		struct err e_ = { 0 }; \
+		struct err *e = &e_; \
+		if ((call) < 0) { \
+			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, \
+				err_text(e)); \
+			return 1; \
+		} \
+	} while (0)
 
 #define WORLD_DIR "/tmp/tare-unit-net-%d"
 
@@ -145,7 +182,8 @@ static int world_make(struct world *w)
 	struct nl s;
 	int index;
 
-	want(unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	want(unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
+	     mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 	w->world = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	want_ok(ns_net_new(NULL, NULL, &w->host, e));
 	want_ok(nl_open(NETLINK_ROUTE, &s, e));
@@ -154,8 +192,8 @@ static int world_make(struct world *w)
 	want_ok(link_add_addr(&s, index, ip_of("192.0.2.1"), ip_of("192.0.2.2"), e));
 	nl_close(&s);
 	w->server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	want(bind(w->server, (struct sockaddr *)&sa, sizeof(sa)) == 0 && listen(w->server, 8) == 0 &&
-	     getsockname(w->server, (struct sockaddr *)&sa, &n) == 0);
+	want(bind(w->server, (struct sockaddr *)&sa, sizeof(sa)) == 0 &&
+	     listen(w->server, 8) == 0 && getsockname(w->server, (struct sockaddr *)&sa, &n) == 0);
 	w->port = sa.sin_port;
 	want(setns(w->host, CLONE_NEWNET) == 0);
 	want_ok(nl_open(NETLINK_ROUTE, &s, e));
@@ -169,10 +207,13 @@ static int world_make(struct world *w)
 	return 0;
 }
 
-/* From inside n to the world's server; returns who the server thinks we are, 0.0.0.0 if we did not get there. */
+/* From inside n to the world's server; returns who the server thinks we are, 0.0.0.0 if we did not
+ * get there. */
 static struct in_addr call_world(const struct world *w, const struct net *n)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = w->port, .sin_addr = ip_of("192.0.2.1") };
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = w->port,
+				  .sin_addr = ip_of("192.0.2.1") };
 	struct timeval patience = { .tv_sec = 2 };
 	socklen_t len = sizeof(sa);
 	auto_fd int fd = -1, got = -1;
@@ -234,7 +275,8 @@ static int nft(const char *text)
 /* Links go with their namespaces and tables with their sockets, in the kernel's own time. */
 static bool all_gone(void)
 {
-	char *const rules[] = { "nft", "list", "ruleset", NULL }, *const links[] = { "ip", "-o", "link", NULL };
+	char *const rules[] = { "nft", "list", "ruleset", NULL };
+	char *const links[] = { "ip", "-o", "link", NULL };
 	auto_buf struct buf b = { 0 };
 
 	for (int i = 0; i < 200; i++) {
@@ -259,7 +301,8 @@ static int way_out(struct world *w)
 	want_ok(net_open(h, NET_BRIDGE, &a, e));
 	want_ok(net_open(h, NET_BRIDGE, &b, e));
 	want_ok(net_open(h, NET_NONE, &none, e));
-	want(net_addr(a).s_addr == ip_of("10.200.0.2").s_addr && net_addr(b).s_addr == ip_of("10.200.0.3").s_addr);
+	want(net_addr(a).s_addr == ip_of("10.200.0.2").s_addr &&
+	     net_addr(b).s_addr == ip_of("10.200.0.3").s_addr);
 	want(net_gateway(a).s_addr == ip_of("10.200.0.1").s_addr && net_addr(none).s_addr == 0);
 	want(call_world(w, a).s_addr == ip_of("192.0.2.2").s_addr);	/* masqueraded */
 	want(call_world(w, b).s_addr == ip_of("192.0.2.2").s_addr);
@@ -342,7 +385,7 @@ static int killed(struct world *w)
 	return 0;
 }
 
-/* A host whose own firewall drops all that it does not know, and rules of a killed process in it. */
+/* A host whose firewall drops all that it does not know, with rules of a killed process. */
 static int firewall(struct world *w)
 {
 	char *const rules[] = { "nft", "list", "ruleset", NULL };
@@ -358,7 +401,7 @@ static int firewall(struct world *w)
 		struct err e = { 0 };
 
 		net_host_new(w->dir, &h);
-		_exit(net_open(h, NET_BRIDGE, &n, &e) == 0 ? 0 : 1);	/* without net_host_free() */
+		_exit(net_open(h, NET_BRIDGE, &n, &e) == 0 ? 0 : 1); /* without net_host_free() */
 	}
 	waitpid(pid, NULL, 0);
 	ask(rules, &b);
@@ -370,7 +413,8 @@ static int firewall(struct world *w)
 	want(call_world(w, n).s_addr == ip_of("192.0.2.2").s_addr);
 	net_close(n, false);
 	net_host_free(h);
-	want(call_world(w, n2).s_addr == ip_of("192.0.2.2").s_addr);	/* the other still has its accepts */
+	/* the other still has its accepts */
+	want(call_world(w, n2).s_addr == ip_of("192.0.2.2").s_addr);
 	net_close(n2, false);
 	net_host_free(h2);
 	want(all_gone());
@@ -379,10 +423,13 @@ static int firewall(struct world *w)
 	return 0;
 }
 
-/* The only name server is on the host's loopback, behind a firewall: RESOLV_REDIRECT leads there, nothing else does. */
+/* The only name server is on the host's loopback, behind a firewall: RESOLV_REDIRECT leads there,
+ * nothing else does. */
 static int loopback_dns(struct world *w)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(53), .sin_addr = ip_of("127.0.0.7") };
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(53),
+				  .sin_addr = ip_of("127.0.0.7") };
 	struct timeval patience = { .tv_sec = 2 };
 	auto_free char *file = xasprintf("%s/resolv.conf", w->dir);
 	auto_buf struct buf text = { 0 };
@@ -395,7 +442,8 @@ static int loopback_dns(struct world *w)
 	want(bind(server, (struct sockaddr *)&sa, sizeof(sa)) == 0);
 	want_ok(fs_replace(AT_FDCWD, file, "nameserver 127.0.0.7\n", 21, 0644, false, e));
 	want(mount(file, "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0);
-	want(nft("table inet fw {\n chain i { type filter hook input priority 0; policy drop;\n }\n}\n") == 0);
+	want(nft("table inet fw {\n chain i { type filter hook input priority 0; policy drop;\n }\n}\n") ==
+	     0);
 	want_ok(resolv_host_text(true, NULL, &text, e));
 	want(strcmp(text.p, "nameserver " RESOLV_REDIRECT "\n") == 0);
 	net_host_new(w->dir, &h);
@@ -408,7 +456,8 @@ static int loopback_dns(struct world *w)
 	sa.sin_addr = ip_of(RESOLV_REDIRECT);
 	want(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 && send(fd, "name?", 5, 0) == 5);
 	want(recvfrom(server, got, sizeof(got), 0, (struct sockaddr *)&sa, &len) == 5);
-	want(sendto(server, "here", 4, 0, (struct sockaddr *)&sa, len) == 4 && recv(fd, got, sizeof(got), 0) == 4);
+	want(sendto(server, "here", 4, 0, (struct sockaddr *)&sa, len) == 4 &&
+	     recv(fd, got, sizeof(got), 0) == 4);
 	net_close(n, false);
 	net_host_free(h);
 	want(umount("/etc/resolv.conf") == 0);
@@ -461,10 +510,11 @@ static void test_net_no_root(void **state) { (void)state; in_world(no_root, fals
 int suite_net(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ipam), cmocka_unit_test(test_resolv), cmocka_unit_test(test_hosts),
-		cmocka_unit_test(test_net_way_out), cmocka_unit_test(test_net_neighbours),
-		cmocka_unit_test(test_net_killed), cmocka_unit_test(test_net_firewall),
-		cmocka_unit_test(test_net_loopback_dns), cmocka_unit_test(test_net_no_root),
+		cmocka_unit_test(test_ipam),           cmocka_unit_test(test_resolv),
+		cmocka_unit_test(test_hosts),          cmocka_unit_test(test_net_way_out),
+		cmocka_unit_test(test_net_neighbours), cmocka_unit_test(test_net_killed),
+		cmocka_unit_test(test_net_firewall),   cmocka_unit_test(test_net_loopback_dns),
+		cmocka_unit_test(test_net_no_root),
 	};
 
 	return cmocka_run_group_tests_name("net", tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* runtime/sandbox/seccomp, profile, filter: verdicts of the compiled programs, by an interpreter and by the kernel. */
+/* runtime/sandbox/seccomp, profile, filter: verdicts of the compiled programs, by an interpreter
+ * and by the kernel. */
 #include "runtime/sandbox/seccomp.h"
 
 #include <errno.h>
@@ -55,7 +56,9 @@ static uint32_t interpret(const struct buf *prog, const struct seccomp_data *d, 
 static uint32_t verdict(const struct buf *prog, uint32_t token, const char *name, uint64_t arg0)
 {
 	int nr = seccomp_syscall_resolve_name_arch(token, name);
-	struct seccomp_data d = { .nr = nr, .arch = token == SCMP_ARCH_X32 ? (uint32_t)SCMP_ARCH_X86_64 : token,
+	struct seccomp_data d = { .nr = nr,
+				  .arch = token == SCMP_ARCH_X32 ? (uint32_t)SCMP_ARCH_X86_64
+								 : token,
 				  .args = { arg0 } };
 	size_t steps;
 
@@ -67,29 +70,52 @@ static void test_seccomp_default(void **state)
 {
 	const uint64_t admin = caps_default | CAPS_BIT(CAP_SYS_ADMIN);
 	const struct { const char *name; uint64_t arg, caps; uint32_t want; } rows[] = {
-		{ "read", 0, 0, ALLOW }, { "openat2", 0, 0, ALLOW }, { "execve", 0, 0, ALLOW },
-		{ "statx", 0, 0, ALLOW }, { "ptrace", 0, 0, ALLOW }, { "io_setup", 0, 0, ALLOW },
-		{ "io_uring_setup", 0, admin, FAIL(EPERM) }, { "keyctl", 0, admin, FAIL(EPERM) },
-		{ "add_key", 0, admin, FAIL(EPERM) }, { "kexec_load", 0, admin, FAIL(EPERM) },
-		{ "swapon", 0, admin, FAIL(EPERM) }, { "userfaultfd", 0, admin, FAIL(EPERM) },
-		{ "mount", 0, caps_default, FAIL(EPERM) }, { "mount", 0, admin, ALLOW },
-		{ "unshare", 0, caps_default, FAIL(EPERM) }, { "setns", 0, admin, ALLOW },
-		{ "bpf", 0, caps_default, FAIL(EPERM) }, { "bpf", 0, CAPS_BIT(CAP_BPF), ALLOW },
-		{ "chroot", 0, caps_default, ALLOW }, { "chroot", 0, 0, FAIL(EPERM) },
-		{ "reboot", 0, CAPS_BIT(CAP_SYS_BOOT), ALLOW }, { "reboot", 0, admin, FAIL(EPERM) },
+		{ "read", 0, 0, ALLOW },
+		{ "openat2", 0, 0, ALLOW },
+		{ "execve", 0, 0, ALLOW },
+		{ "statx", 0, 0, ALLOW },
+		{ "ptrace", 0, 0, ALLOW },
+		{ "io_setup", 0, 0, ALLOW },
+		{ "io_uring_setup", 0, admin, FAIL(EPERM) },
+		{ "keyctl", 0, admin, FAIL(EPERM) },
+		{ "add_key", 0, admin, FAIL(EPERM) },
+		{ "kexec_load", 0, admin, FAIL(EPERM) },
+		{ "swapon", 0, admin, FAIL(EPERM) },
+		{ "userfaultfd", 0, admin, FAIL(EPERM) },
+		{ "mount", 0, caps_default, FAIL(EPERM) },
+		{ "mount", 0, admin, ALLOW },
+		{ "unshare", 0, caps_default, FAIL(EPERM) },
+		{ "setns", 0, admin, ALLOW },
+		{ "bpf", 0, caps_default, FAIL(EPERM) },
+		{ "bpf", 0, CAPS_BIT(CAP_BPF), ALLOW },
+		{ "chroot", 0, caps_default, ALLOW },
+		{ "chroot", 0, 0, FAIL(EPERM) },
+		{ "reboot", 0, CAPS_BIT(CAP_SYS_BOOT), ALLOW },
+		{ "reboot", 0, admin, FAIL(EPERM) },
 		{ "syslog", 0, CAPS_BIT(CAP_SYSLOG), ALLOW },
-		{ "clone3", 0, caps_default, FAIL(ENOSYS) }, { "clone3", 0, admin, ALLOW },
-		{ "clone", 17, caps_default, ALLOW }, { "clone", CLONE_NEWUSER, caps_default, FAIL(EPERM) },
+		{ "clone3", 0, caps_default, FAIL(ENOSYS) },
+		{ "clone3", 0, admin, ALLOW },
+		{ "clone", 17, caps_default, ALLOW },
+		{ "clone", CLONE_NEWUSER, caps_default, FAIL(EPERM) },
 		{ "clone", CLONE_NEWNS | 17, caps_default, FAIL(EPERM) },
 		{ "clone", CLONE_NEWCGROUP, caps_default, FAIL(EPERM) },
 		{ "clone", CLONE_VM | CLONE_FILES | CLONE_THREAD, caps_default, ALLOW },
 		{ "clone", CLONE_NEWNET, admin, ALLOW },
-		{ "socket", AF_UNIX, 0, ALLOW }, { "socket", AF_INET6, 0, ALLOW }, { "socket", 37, 0, ALLOW },
-		{ "socket", 38, admin, FAIL(EPERM) }, { "socket", 39, 0, ALLOW }, { "socket", 40, admin, FAIL(EPERM) },
-		{ "socket", 41, 0, ALLOW }, { "socket", UINT64_C(38) << 32, 0, ALLOW },
-		{ "personality", 0, 0, ALLOW }, { "personality", 8, 0, ALLOW }, { "personality", 0x20000, 0, ALLOW },
-		{ "personality", 0x20008, 0, ALLOW }, { "personality", 0xffffffff, 0, ALLOW },
-		{ "personality", 1, 0, FAIL(EPERM) }, { "personality", UINT64_MAX, 0, FAIL(EPERM) },
+		{ "socket", AF_UNIX, 0, ALLOW },
+		{ "socket", AF_INET6, 0, ALLOW },
+		{ "socket", 37, 0, ALLOW },
+		{ "socket", 38, admin, FAIL(EPERM) },
+		{ "socket", 39, 0, ALLOW },
+		{ "socket", 40, admin, FAIL(EPERM) },
+		{ "socket", 41, 0, ALLOW },
+		{ "socket", UINT64_C(38) << 32, 0, ALLOW },
+		{ "personality", 0, 0, ALLOW },
+		{ "personality", 8, 0, ALLOW },
+		{ "personality", 0x20000, 0, ALLOW },
+		{ "personality", 0x20008, 0, ALLOW },
+		{ "personality", 0xffffffff, 0, ALLOW },
+		{ "personality", 1, 0, FAIL(EPERM) },
+		{ "personality", UINT64_MAX, 0, FAIL(EPERM) },
 		{ "personality", 0x0040000, 0, FAIL(EPERM) },
 	};
 
@@ -118,7 +144,7 @@ static void test_seccomp_default_edges(void **state)
 	check(seccomp_default(caps_default, &b, &e) == 0, "%s", err_text(&e));
 	check(b.n / sizeof(struct sock_filter) < 1000, "%zu bytes", b.n);
 	assert_int_equal(interpret(&b, &d, &steps), FAIL(ENOSYS));
-	d.nr = 466;				/* removexattrat: after libseccomp's tables were made */
+	d.nr = 466; /* removexattrat: after libseccomp's tables were made */
 	assert_int_equal(interpret(&b, &d, &steps), ALLOW);
 	d.nr = -1;
 	assert_int_equal(interpret(&b, &d, &steps), FAIL(ENOSYS));
@@ -145,9 +171,11 @@ static void test_seccomp_default_edges(void **state)
 
 /* ---- profiles ---- */
 
-#define RULES(x) "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":13,\"syscalls\":[" x "]}"
-#define RULE(op, v, two) RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":" v \
-	",\"valueTwo\":" two ",\"op\":\"SCMP_CMP_" op "\"}]}")
+#define RULES(x) \
+	"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":13,\"syscalls\":[" x "]}"
+#define RULE(op, v, two) \
+	RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":" v \
+	      ",\"valueTwo\":" two ",\"op\":\"SCMP_CMP_" op "\"}]}")
 #define BIG "1311768467463790320"	/* 0x123456789abcdef0 */
 
 static void test_seccomp_profile(void **state)
@@ -156,43 +184,67 @@ static void test_seccomp_profile(void **state)
 		{ RULES(""), 0, FAIL(13) },
 		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\"}", 0, ALLOW },
 		{ "{\"defaultAction\":\"SCMP_ACT_KILL\"}", 0, SECCOMP_RET_KILL_THREAD },
-		{ "{\"defaultAction\":\"SCMP_ACT_LOG\",\"syscalls\":null,\"architectures\":null}", 0, SECCOMP_RET_LOG },
-		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_TRACE\",\"errnoRet\":7}"), 0, SECCOMP_RET_TRACE | 7 },
+		{ "{\"defaultAction\":\"SCMP_ACT_LOG\",\"syscalls\":null,\"architectures\":null}",
+		  0, SECCOMP_RET_LOG },
+		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_TRACE\",\"errnoRet\":7}"), 0,
+		  SECCOMP_RET_TRACE | 7 },
 		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_ERRNO\"}"), 0, FAIL(EPERM) },
-		{ RULES("{\"names\":[\"no_such_call\",\"getpid\"],\"action\":\"SCMP_ACT_TRAP\"}"), 0, SECCOMP_RET_TRAP },
-		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_KILL\"]}}"), 0, ALLOW },
+		{ RULES("{\"names\":[\"no_such_call\",\"getpid\"],\"action\":\"SCMP_ACT_TRAP\"}"),
+		  0, SECCOMP_RET_TRAP },
+		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_KILL\"]}}"),
+		  0, ALLOW },
 		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_KILL\",\"CAP_BPF\"]}}"),
 		  0, FAIL(13) },
-		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_KILL\"]}}"), 0, FAIL(13) },
-		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"arches\":[\"none\"]}}"), 0, FAIL(13) },
-		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"4.8\"}}"), 0, ALLOW },
-		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"999.0\"}}"), 0, FAIL(13) },
-		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"minKernel\":\"4.8\"}}"), 0, FAIL(13) },
-		{ RULE("EQ", BIG, "0"), 0x123456789abcdef0, ALLOW }, { RULE("EQ", BIG, "0"), 0x9abcdef0, FAIL(13) },
-		{ RULE("EQ", BIG, "0"), 0x123456789abcdef1, FAIL(13) }, { RULE("NE", BIG, "0"), 0x123456789abcdef0, FAIL(13) },
-		{ RULE("NE", BIG, "0"), 0x123456779abcdef0, ALLOW }, { RULE("NE", BIG, "0"), 0x123456789abcdef1, ALLOW },
-		{ RULE("LT", BIG, "0"), 0x123456789abcdef0, FAIL(13) }, { RULE("LT", BIG, "0"), 0x123456789abcdeef, ALLOW },
-		{ RULE("LT", BIG, "0"), 0x12345677ffffffff, ALLOW }, { RULE("LT", BIG, "0"), 0x1234567900000000, FAIL(13) },
-		{ RULE("LE", BIG, "0"), 0x123456789abcdef0, ALLOW }, { RULE("LE", BIG, "0"), 0x123456789abcdef1, FAIL(13) },
-		{ RULE("LE", BIG, "0"), 0x12345677ffffffff, ALLOW }, { RULE("LE", BIG, "0"), 0x1234567900000000, FAIL(13) },
-		{ RULE("GT", BIG, "0"), 0x123456789abcdef0, FAIL(13) }, { RULE("GT", BIG, "0"), 0x123456789abcdef1, ALLOW },
-		{ RULE("GT", BIG, "0"), 0x12345677ffffffff, FAIL(13) }, { RULE("GT", BIG, "0"), 0x1234567900000000, ALLOW },
-		{ RULE("GE", BIG, "0"), 0x123456789abcdef0, ALLOW }, { RULE("GE", BIG, "0"), 0x123456789abcdeef, FAIL(13) },
-		{ RULE("GE", BIG, "0"), 0x1234567900000000, ALLOW }, { RULE("GE", BIG, "0"), 0x12345677ffffffff, FAIL(13) },
+		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_KILL\"]}}"),
+		  0, FAIL(13) },
+		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"arches\":[\"none\"]}}"),
+		  0, FAIL(13) },
+		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"4.8\"}}"),
+		  0, ALLOW },
+		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"999.0\"}}"),
+		  0, FAIL(13) },
+		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"minKernel\":\"4.8\"}}"),
+		  0, FAIL(13) },
+		{ RULE("EQ", BIG, "0"), 0x123456789abcdef0, ALLOW },
+		{ RULE("EQ", BIG, "0"), 0x9abcdef0, FAIL(13) },
+		{ RULE("EQ", BIG, "0"), 0x123456789abcdef1, FAIL(13) },
+		{ RULE("NE", BIG, "0"), 0x123456789abcdef0, FAIL(13) },
+		{ RULE("NE", BIG, "0"), 0x123456779abcdef0, ALLOW },
+		{ RULE("NE", BIG, "0"), 0x123456789abcdef1, ALLOW },
+		{ RULE("LT", BIG, "0"), 0x123456789abcdef0, FAIL(13) },
+		{ RULE("LT", BIG, "0"), 0x123456789abcdeef, ALLOW },
+		{ RULE("LT", BIG, "0"), 0x12345677ffffffff, ALLOW },
+		{ RULE("LT", BIG, "0"), 0x1234567900000000, FAIL(13) },
+		{ RULE("LE", BIG, "0"), 0x123456789abcdef0, ALLOW },
+		{ RULE("LE", BIG, "0"), 0x123456789abcdef1, FAIL(13) },
+		{ RULE("LE", BIG, "0"), 0x12345677ffffffff, ALLOW },
+		{ RULE("LE", BIG, "0"), 0x1234567900000000, FAIL(13) },
+		{ RULE("GT", BIG, "0"), 0x123456789abcdef0, FAIL(13) },
+		{ RULE("GT", BIG, "0"), 0x123456789abcdef1, ALLOW },
+		{ RULE("GT", BIG, "0"), 0x12345677ffffffff, FAIL(13) },
+		{ RULE("GT", BIG, "0"), 0x1234567900000000, ALLOW },
+		{ RULE("GE", BIG, "0"), 0x123456789abcdef0, ALLOW },
+		{ RULE("GE", BIG, "0"), 0x123456789abcdeef, FAIL(13) },
+		{ RULE("GE", BIG, "0"), 0x1234567900000000, ALLOW },
+		{ RULE("GE", BIG, "0"), 0x12345677ffffffff, FAIL(13) },
 		{ RULE("MASKED_EQ", "4294967297", "4294967296"), 0x100000000, ALLOW },
 		{ RULE("MASKED_EQ", "4294967297", "4294967296"), 0x700000002, ALLOW },
 		{ RULE("MASKED_EQ", "4294967297", "4294967296"), 0x100000001, FAIL(13) },
 		{ RULE("MASKED_EQ", "4294967297", "4294967296"), 0, FAIL(13) },
 		/* the first rule that holds */
 		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]},"
-			"{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":5}"), 1, ALLOW },
+			"{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":5}"),
+		  1, ALLOW },
 		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]},"
-			"{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":5}"), 2, FAIL(5) },
+			"{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":5}"),
+		  2, FAIL(5) },
 		/* both arguments of one rule */
 		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_GT\"},"
-			"{\"index\":0,\"value\":9,\"op\":\"SCMP_CMP_LT\"}]}"), 5, ALLOW },
+			"{\"index\":0,\"value\":9,\"op\":\"SCMP_CMP_LT\"}]}"),
+		  5, ALLOW },
 		{ RULES("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_GT\"},"
-			"{\"index\":0,\"value\":9,\"op\":\"SCMP_CMP_LT\"}]}"), 9, FAIL(13) },
+			"{\"index\":0,\"value\":9,\"op\":\"SCMP_CMP_LT\"}]}"),
+		  9, FAIL(13) },
 	};
 
 	(void)state;
@@ -201,7 +253,8 @@ static void test_seccomp_profile(void **state)
 		auto_err struct err e = { 0 };
 		uint32_t got;
 
-		check(seccomp_profile(str_of(rows[i].json), caps_default, &b, &e) == 0, "row %zu: %s", i, err_text(&e));
+		check(seccomp_profile(str_of(rows[i].json), caps_default, &b, &e) == 0,
+		      "row %zu: %s", i, err_text(&e));
 		got = verdict(&b, filter_native(), "getpid", rows[i].arg);
 		check(got == rows[i].want, "row %zu: %#x, not %#x", i, got, rows[i].want);
 	}
@@ -210,21 +263,34 @@ static void test_seccomp_profile(void **state)
 static void test_seccomp_profile_bad(void **state)
 {
 	static const struct { const char *json, *text; } rows[] = {
-		{ "", "line" }, { "[]", "not an object" }, { "{}", "unknown action" }, { "{\"defaultAction\":1}", "unknown action" },
+		{ "", "line" },
+		{ "[]", "not an object" },
+		{ "{}", "unknown action" },
+		{ "{\"defaultAction\":1}", "unknown action" },
 		{ "{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}", "SCMP_ACT_NOTIFY" },
-		{ RULES("1"), "rule 1: is not an object" }, { RULES("{\"action\":\"SCMP_ACT_ALLOW\"}"), "names no system call" },
-		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":5000}"), "errnoRet" },
-		{ RULES("{\"names\":\"getpid\",\"action\":\"SCMP_ACT_ALLOW\"}"), "\"names\" is not a list" },
+		{ RULES("1"), "rule 1: is not an object" },
+		{ RULES("{\"action\":\"SCMP_ACT_ALLOW\"}"), "names no system call" },
+		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":5000}"),
+		  "errnoRet" },
+		{ RULES("{\"names\":\"getpid\",\"action\":\"SCMP_ACT_ALLOW\"}"),
+		  "\"names\" is not a list" },
 		{ RULES("{\"names\":[1],\"action\":\"SCMP_ACT_ALLOW\"}"), "a name is not a text" },
-		{ RULE("XX", "1", "0"), "SCMP_CMP_XX" }, { RULE("EQ", "-1", "0"), "whole number" },
-		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":6,\"op\":\"SCMP_CMP_EQ\"}]}"), "index" },
-		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_X\"]}}"), "CAP_X" },
-		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"new\"}}"), "minKernel" },
+		{ RULE("XX", "1", "0"), "SCMP_CMP_XX" },
+		{ RULE("EQ", "-1", "0"), "whole number" },
+		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":6,\"op\":\"SCMP_CMP_EQ\"}]}"),
+		  "index" },
+		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_X\"]}}"),
+		  "CAP_X" },
+		{ RULES("{\"name\":\"getpid\",\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"new\"}}"),
+		  "minKernel" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"VAX\"]}", "VAX" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86\"],\"archMap\":[{\"architecture\":"
-		  "\"SCMP_ARCH_X86\"}]}", "both" },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\"}", "listenerPath" },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"]}", "FLAG_LOG" },
+		  "\"SCMP_ARCH_X86\"}]}",
+		  "both" },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\"}",
+		  "listenerPath" },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"]}",
+		  "FLAG_LOG" },
 	};
 
 	(void)state;
@@ -232,12 +298,16 @@ static void test_seccomp_profile_bad(void **state)
 		auto_buf struct buf b = { 0 };
 		auto_err struct err e = { 0 };
 
-		check(seccomp_profile(str_of(rows[i].json), 0, &b, &e) < 0 && e.kind == ERR_USAGE && b.n == 0, "row %zu", i);
-		check(strstr(e.msg, rows[i].text) && str_starts(str_of(e.msg), "seccomp profile: "), "row %zu: %s", i, e.msg);
+		check(seccomp_profile(str_of(rows[i].json), 0, &b, &e) < 0 && e.kind == ERR_USAGE &&
+			      b.n == 0,
+		      "row %zu", i);
+		check(strstr(e.msg, rows[i].text) && str_starts(str_of(e.msg), "seccomp profile: "),
+		      "row %zu: %s", i, e.msg);
 	}
 }
 
-/* Far more rules than fit are refused; nearly as many as fit compile, with jumps beyond 255 instructions. */
+/* Far more rules than fit are refused; nearly as many as fit compile, with jumps beyond 255
+ * instructions. */
 static void test_seccomp_large(void **state)
 {
 	for (unsigned n = 10; n <= 2000; n += 1990) {
@@ -248,9 +318,11 @@ static void test_seccomp_large(void **state)
 		(void)state;
 		buf_puts(&json, "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[");
 		for (unsigned i = 0; i < n; i++)
-			buf_printf(&json, "%s{\"names\":[\"getpid\",\"read\",\"close\",\"mount\",\"openat2\",\"getppid\",\"bpf\"],"
-				   "\"action\":\"SCMP_ACT_ERRNO\",\"args\":[{\"index\":0,\"value\":%u,\"op\":\"SCMP_CMP_EQ\"}]}",
-				   i ? "," : "", i + 1);
+			buf_printf(
+				&json,
+				"%s{\"names\":[\"getpid\",\"read\",\"close\",\"mount\",\"openat2\",\"getppid\",\"bpf\"],"
+				"\"action\":\"SCMP_ACT_ERRNO\",\"args\":[{\"index\":0,\"value\":%u,\"op\":\"SCMP_CMP_EQ\"}]}",
+				i ? "," : "", i + 1);
 		buf_puts(&json, "]}");
 		r = seccomp_profile(buf_view(&json), 0, &b, &e);
 		check(n < 100 ? r == 0 : r < 0 && e.kind == ERR_LIMIT, "%u: %s", n, err_text(&e));
@@ -264,10 +336,12 @@ static void test_seccomp_large(void **state)
 
 static int try_calls(const struct buf *b)
 {
-	struct sock_fprog prog = { (unsigned short)(b->n / sizeof(struct sock_filter)), (void *)b->p };
+	struct sock_fprog prog = { (unsigned short)(b->n / sizeof(struct sock_filter)),
+				   (void *)b->p };
 	int fd;
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
 		return 1;
 	if (syscall(SYS_unshare, CLONE_NEWUSER) == 0 || errno != EPERM)
 		return 2;
@@ -302,9 +376,12 @@ static void test_seccomp_kernel(void **state)
 int suite_seccomp(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_seccomp_default), cmocka_unit_test(test_seccomp_default_edges),
-		cmocka_unit_test(test_seccomp_profile), cmocka_unit_test(test_seccomp_profile_bad),
-		cmocka_unit_test(test_seccomp_large), cmocka_unit_test(test_seccomp_kernel),
+		cmocka_unit_test(test_seccomp_default),
+		cmocka_unit_test(test_seccomp_default_edges),
+		cmocka_unit_test(test_seccomp_profile),
+		cmocka_unit_test(test_seccomp_profile_bad),
+		cmocka_unit_test(test_seccomp_large),
+		cmocka_unit_test(test_seccomp_kernel),
 	};
 
 	return cmocka_run_group_tests_name("seccomp", tests, NULL, NULL);

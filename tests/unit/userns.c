@@ -22,12 +22,18 @@
 
 static void test_userns_subids(void **state)
 {
-	static const struct { const char *text; size_t n; uint32_t first, count, inside_last; } rows[] = {
-		{ "", 0, 0, 0, 0 }, { "other:100000:65536\n", 0, 0, 0, 0 },
+	static const struct {
+		const char *text;
+		size_t n;
+		uint32_t first, count, inside_last;
+	} rows[] = {
+		{ "", 0, 0, 0, 0 },
+		{ "other:100000:65536\n", 0, 0, 0, 0 },
 		{ "me:100000:65536\n", 1, 100000, 65536, 1 },
 		{ "1000:200000:10", 1, 200000, 10, 1 },
 		{ "me:100000:65536\nother:1:1\nme:300000:5\n", 2, 100000, 65536, 65537 },
-		{ "me:x:65536\nme:100000:\nme:100000:0\nme:0:5\nme\nme:4294967295:1\nme:5:4294967295\n", 0, 0, 0, 0 },
+		{ "me:x:65536\nme:100000:\nme:100000:0\nme:0:5\nme\nme:4294967295:1\nme:5:4294967295\n",
+		  0, 0, 0, 0 },
 		{ "me:100000:65536\nme:1:1\n\n\n", 2, 100000, 65536, 65537 },
 	};
 
@@ -37,8 +43,11 @@ static void test_userns_subids(void **state)
 		size_t n = userns_subids(str_of(rows[i].text), STR_LIT("me"), 1000, v, 2);
 
 		check(n == rows[i].n, "row %zu: %zu", i, n);
-		check(!n || (v[0].inside == 1 && v[0].outside == rows[i].first && v[0].count == rows[i].count), "row %zu", i);
-		check(!n || v[n - 1].inside == rows[i].inside_last, "row %zu: last %u", i, v[n - 1].inside);
+		check(!n || (v[0].inside == 1 && v[0].outside == rows[i].first &&
+			     v[0].count == rows[i].count),
+		      "row %zu", i);
+		check(!n || v[n - 1].inside == rows[i].inside_last, "row %zu: last %u", i,
+		      v[n - 1].inside);
 	}
 }
 
@@ -68,7 +77,8 @@ static bool cover(const char *file, const char *text)
 /* As an exec of the program by that user would leave it: /proc/self is the user's own. */
 static bool drop_root(void)
 {
-	return setresgid(USER, USER, USER) == 0 && setresuid(USER, USER, USER) == 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
+	return setresgid(USER, USER, USER) == 0 && setresuid(USER, USER, USER) == 0 &&
+	       prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
 }
 
 /* In a mount namespace of its own: a user with these subordinate IDs in the system's files. */
@@ -77,7 +87,8 @@ static bool become_user(const char *subids)
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return false;
 	if (!cover("/etc/subuid", subids) || !cover("/etc/subgid", subids) ||
-	    !cover("/etc/passwd", "root:x:0:0::/root:/bin/sh\nunit:x:54321:54321::/tmp:/bin/sh\n") ||
+	    !cover("/etc/passwd",
+		   "root:x:0:0::/root:/bin/sh\nunit:x:54321:54321::/tmp:/bin/sh\n") ||
 	    !cover("/etc/group", "root:x:0:\nunit:x:54321:\n"))
 		return false;
 	return setgroups(0, NULL) == 0 && drop_root();
@@ -97,7 +108,13 @@ static int as_user(const char *subids, int (*fn)(void))
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-#define want(cond) do { if (!(cond)) { fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); return 1; } } while (0)
+#define want(cond) \
+	do { \
+		if (!(cond)) { \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			return 1; \
+		} \
+	} while (0)
 
 static int alone(void)
 {
@@ -111,7 +128,7 @@ static int alone(void)
 	want(userns_info(&u, &e) == 0);
 	want(u.inside && u.single_id && u.setgroups_denied && u.owner == USER && u.group == USER);
 	want(userns_has_uid(&u, 0) && !userns_has_uid(&u, 1));
-	want(mount("none", "/mnt", "tmpfs", 0, NULL) == 0);	/* in a mount namespace of our own */
+	want(mount("none", "/mnt", "tmpfs", 0, NULL) == 0); /* in a mount namespace of our own */
 	want(userns_enter(&note, &e) == 0);			/* a second time: nothing to do */
 	want(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 	return 0;
@@ -161,14 +178,16 @@ static int forbidden_here(void)
 	auto_err struct err e = { 0 };
 	char *note;
 
-	want(userns_enter(&note, &e) < 0 && e.kind == ERR_DENIED && e.hint && strstr(e.hint, "max_user_namespaces"));
+	want(userns_enter(&note, &e) < 0 && e.kind == ERR_DENIED && e.hint &&
+	     strstr(e.hint, "max_user_namespaces"));
 	return 0;
 }
 
 static int run_dirs(void)
 {
 	auto_err struct err e = { 0 };
-	auto_free char *a = NULL, *b = NULL, *x = xasprintf("/tmp/tare-unit-xdg-%d", getpid()), *xdg = NULL;
+	auto_free char *a = NULL, *b = NULL, *x = xasprintf("/tmp/tare-unit-xdg-%d", getpid()),
+		       *xdg = NULL;
 	struct userns u;
 
 	want(mkdir(x, 0700) == 0 && userns_enter(NULL, &e) == 0 && userns_info(&u, &e) == 0);
@@ -176,10 +195,12 @@ static int run_dirs(void)
 	want(userns_run_dir(&u, &a, &e) == 0);
 	xdg = xasprintf("%s/tare", x);
 	want(strcmp(a, xdg) == 0 && rmdir(a) == 0 && rmdir(x) == 0);
-	want(userns_run_dir(&u, &b, &e) == 0 && strcmp(b, "/tmp/tare-54321") == 0);	/* it is no more */
+	want(userns_run_dir(&u, &b, &e) == 0 &&
+	     strcmp(b, "/tmp/tare-54321") == 0); /* it is no more */
 	want(chmod(b, 0777) == 0);
 	free(take_ptr(&b));
-	want(userns_run_dir(&u, &b, &e) < 0 && e.kind == ERR_DENIED);		/* anybody could have put things there */
+	want(userns_run_dir(&u, &b, &e) < 0 &&
+	     e.kind == ERR_DENIED); /* anybody could have put things there */
 	want(rmdir("/tmp/tare-54321") == 0);
 	return 0;
 }
