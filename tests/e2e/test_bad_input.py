@@ -136,6 +136,7 @@ def test_fifo_and_socket_in_the_context(tare, make, kind):
 def test_unreadable_file_in_the_context(as_user, user):
     tare = as_user(user)
     ctx = tare.context({"Dockerfile": "FROM scratch\nCOPY . /\n", "d/secret": ("x", 0)})
+    os.chown(ctx / "d/secret", 0, 0)
     os.chown(ctx / "d/secret", 0, 0)    # one's own could be read: its owner may always change the mode
     r = tare.fails("build", ctx, says=["d/secret", "not allowed to read"])
     assert "Dockerfile:2" in r.err and images(tare) == []
