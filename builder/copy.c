@@ -3,6 +3,7 @@
 #include "builder/copy.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -228,6 +229,20 @@ static int copy_all(struct copier *c, struct err *e)
 	return dest_end(&c->dest, copy_time(c), e);
 }
 
+/* umask(2) can't be asked without setting it, for all threads. */
+static mode_t present_umask(void)
+{
+	auto_buf struct buf text = { 0 };
+	auto_err struct err e = { 0 };
+	const char *line;
+	unsigned mask;
+
+	if (fs_read(AT_FDCWD, "/proc/self/status", 65536, &text, &e) < 0)
+		return 0777;
+	line = strstr(text.p, "\nUmask:");
+	return line && sscanf(line, "\nUmask: %o", &mask) == 1 ? mask & 0777 : 0777;
+}
+
 int copy_run(struct job *j, const struct copy_spec *spec, struct err *e)
 {
 	bool octal = spec->chmod && spec->chmod->octal;
@@ -238,6 +253,7 @@ int copy_run(struct job *j, const struct copy_spec *spec, struct err *e)
 	int r;
 
 	c.chunk = xmalloc(CHUNK);
+	c.umask = present_umask();
 	r = copy_all(&c, e);
 	dest_done(&c.dest);
 	buf_done(&c.src);

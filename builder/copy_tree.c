@@ -21,6 +21,7 @@ struct level {
 	int src, dst;		/* dst -1: not made yet */
 	const char *name;
 	struct stat st;		/* of the source directory */
+	bool setgid;		/* the destination hands its group on */
 	bool keep;		/* it was there, and only something below it was picked: leave its attributes */
 	int depth;
 };
@@ -71,17 +72,26 @@ static int copy_xattrs(const struct copier *c, int from, int to, struct err *e)
 	return 0;
 }
 
-/* Owner first: changing it clears set-id bits and capabilities. */
-static int set_attributes(struct copier *c, int from, int to, const struct stat *st, struct err *e)
+/* Does open(2) give a new file this mode as it is? */
+static bool is_simple(const struct copier *c, mode_t mode)
+{
+	return (mode & (07000 | c->umask)) == 0;
+}
+
+/*
+ * Owner first: changing it clears set-id bits and capabilities. fresh: create() made it just now, for user 0
+ * (who we are, perhaps only in our own namespace) with its mode.
+ */
+static int set_attributes(struct copier *c, int from, int to, const struct stat *st, bool fresh, struct err *e)
 {
 	const struct timespec times[2] = { st->st_mtim, st->st_mtim };
 	uid_t uid;
 	gid_t gid;
 
 	new_owner(c, st, &uid, &gid);
-	if (fchown(to, uid, gid) < 0)
+	if ((!fresh || c->setgid || uid || gid) && fchown(to, uid, gid) < 0)
 		return owner_error(e, c->dst.p, uid, gid);
-	if (fchmod(to, new_mode(c, st)) < 0)
+	if ((!fresh || !is_simple(c, new_mode(c, st)) || uid || gid) && fchmod(to, new_mode(c, st)) < 0)
 		return err_sys(e, "set the mode of /%s", c->dst.p);
 	if (from >= 0 && copy_xattrs(c, from, to, e) < 0)
 		return -1;
@@ -102,15 +112,15 @@ int copy_clear(int dir, const char *name, const char *path, struct err *e)
 	return unlinkat(dir, name, 0) < 0 ? err_sys(e, "replace /%s", path) : 0;
 }
 
-static int create(const struct copier *c, int dir, const char *name, struct err *e)
+static int create(const struct copier *c, int dir, const char *name, mode_t mode, struct err *e)
 {
 	static const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(dir, name, flags, 0600);
+	int fd = openat(dir, name, flags, mode);
 
 	if (fd < 0 && errno == EEXIST) {
 		if (copy_clear(dir, name, c->dst.p, e) < 0)
 			return -1;
-		fd = openat(dir, name, flags, 0600);
+		fd = openat(dir, name, flags, mode);
 	}
 	return fd < 0 ? err_sys(e, "create /%s", c->dst.p) : fd;
 }
@@ -146,10 +156,10 @@ static int copy_file(struct copier *c, int src, const char *from_name, int dst, 
 			return -1;
 		return dir < 0 || linkat(dir, first_name, dst, name, 0) < 0 ? err_sys(e, "link /%s", c->dst.p) : 0;
 	}
-	to = create(c, dst, name, e);
+	to = create(c, dst, name, is_simple(c, new_mode(c, &st)) ? new_mode(c, &st) : 0600, e);
 	if (to < 0 || copy_bytes(c, from, to, (uint64_t)st.st_size, e) < 0)
 		return -1;
-	return set_attributes(c, from, to, &st, e);
+	return set_attributes(c, from, to, &st, geteuid() == 0 && getegid() == 0, e);
 }
 
 static int copy_link(struct copier *c, int src, const char *from_name, int dst, const char *name,
@@ -235,7 +245,10 @@ static int need_level(struct copier *c, struct level *l, bool picked, struct err
 		l->keep = !picked;
 	}
 	l->dst = openat(l->up->dst, l->name, OPEN_DIR);
-	return l->dst < 0 ? err_sys(e, "open the directory /%s", c->dst.p) : 0;
+	if (l->dst < 0 || fstat(l->dst, &st) < 0)
+		return err_sys(e, "open the directory /%s", c->dst.p);
+	l->setgid = st.st_mode & S_ISGID;
+	return 0;
 }
 
 static int copy_level(struct copier *c, struct level *l, struct err *e);
@@ -255,7 +268,7 @@ static int copy_subdir(struct copier *c, struct level *up, const char *name, boo
 		r = copy_level(c, &l, e);
 	dst = l.dst;
 	if (r == 0 && dst >= 0 && !l.keep)
-		r = set_attributes(c, src, dst, &l.st, e);
+		r = set_attributes(c, src, dst, &l.st, false, e);
 	return r;
 }
 
@@ -269,6 +282,7 @@ static int copy_entry(struct copier *c, struct level *l, const struct name *n, s
 		return copy_subdir(c, l, n->s, pick == PICK_YES, e);
 	if (need_level(c, l, false, e) < 0)
 		return -1;
+	c->setgid = l->setgid;
 	return n->type == DT_REG ? copy_file(c, l->src, n->s, l->dst, n->s, e) :
 		copy_other(c, l->src, n->s, l->dst, n->s, e);
 }
@@ -353,6 +367,7 @@ static int copy_item_dir(struct copier *c, const struct copy_item *it, struct er
 {
 	auto_fd int src = -1, dst = -1;
 	struct level l = { 0 };
+	struct stat st;
 
 	if (copy_place_dir(c, &c->dst, e) < 0)
 		return -1;
@@ -360,10 +375,11 @@ static int copy_item_dir(struct copier *c, const struct copy_item *it, struct er
 	if (src < 0)
 		return src_error(c, e);
 	dst = fs_open_in(c->dest.root, c->dst.p, O_RDONLY | O_DIRECTORY, 0);
-	if (dst < 0)
+	if (dst < 0 || fstat(dst, &st) < 0)
 		return err_sys(e, "open the directory /%s", c->dst.p);
 	l.src = src;
 	l.dst = dst;
+	l.setgid = st.st_mode & S_ISGID;
 	see_time(c, it->st.st_mtim);
 	return copy_level(c, &l, e);
 }
@@ -372,14 +388,16 @@ static int copy_item_file(struct copier *c, const struct copy_item *it, struct e
 {
 	const char *from_name, *name, *base = strrchr(it->match, '/');
 	auto_fd int src = fs_open_parent_in(c->spec->src_root, it->path, &from_name), dst = -1;
+	struct stat st;
 
 	if (src < 0)
 		return src_error(c, e);
 	if (copy_place(c, base ? base + 1 : it->match, &c->dst, e) < 0)
 		return -1;
 	dst = fs_open_parent_in(c->dest.root, c->dst.p, &name);
-	if (dst < 0)
+	if (dst < 0 || fstat(dst, &st) < 0)
 		return err_sys(e, "open the directory of /%s", c->dst.p);
+	c->setgid = st.st_mode & S_ISGID;
 	return copy_other(c, src, from_name, dst, name, e);
 }
 

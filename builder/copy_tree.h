@@ -16,6 +16,9 @@ struct copier {
 	struct buf src, dst;		/* paths of what is in work, beneath the roots */
 	struct timespec newest;		/* of what was copied */
 	char *chunk;
+	/* what a new file gets without being told, so that most need not be told again */
+	mode_t umask;
+	bool setgid;			/* in a directory that hands on its group */
 };
 
 /* Copy items->v[item] to spec->dest. Errors: ERR_USAGE (conflicts, owners, unreadable), ERR_SYS, ERR_CANCELLED. */

@@ -226,11 +226,15 @@ static int expand_opaque(struct reduce *r, size_t *made, struct err *e)
 	return 0;
 }
 
-static int list_both(struct reduce *r, struct err *e)
+/* *others: entries that are not listed, because in a new directory nothing can be the matter with them. */
+static int list_both(struct reduce *r, size_t *others, struct err *e)
 {
+	*others = 0;
+	if (r->lower < 0)
+		return names_read_odd(r->upper, &r->names, others) < 0 ? fail(r, "list", e) : 0;
 	if (names_read(r->upper, &r->names) < 0)
 		return fail(r, "list", e);
-	if (r->lower < 0 || (!r->opaque && r->names.n <= FEW))
+	if (!r->opaque && r->names.n <= FEW)
 		return 0;
 	if (names_read(r->lower, &r->below) < 0)
 		return fail(r, "list below", e);
@@ -240,14 +244,14 @@ static int list_both(struct reduce *r, struct err *e)
 
 static int reduce_names(struct reduce *r, bool *empty, struct err *e)
 {
-	size_t kept = 0;
+	size_t kept = 0, others;
 	int mark = opaque_get(r->upper, r->userns);
 	bool gone;
 
 	if (mark < 0)
 		return fail(r, "read the attributes of", e);
 	r->opaque = r->lower >= 0 && (r->opaque || mark > 0);
-	if (list_both(r, e) < 0 || (r->opaque && expand_opaque(r, &kept, e) < 0))
+	if (list_both(r, &others, e) < 0 || (r->opaque && expand_opaque(r, &kept, e) < 0))
 		return -1;
 	if (mark > 0 && opaque_clear(r->upper, r->userns) < 0)
 		return fail(r, "change the attributes of", e);
@@ -256,7 +260,7 @@ static int reduce_names(struct reduce *r, bool *empty, struct err *e)
 			return -1;
 		kept += !gone;
 	}
-	*empty = kept == 0;
+	*empty = kept + others == 0;
 	return 0;
 }
 

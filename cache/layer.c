@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/fs.h"
 #include "cache/db.h"
+#include "cache/hash_pipe.h"
 #include "cache/layer_dir.h"
 #include "cache/split.h"
 #include "cache/store.h"
@@ -95,23 +96,16 @@ int layer_open(struct store *s, const struct digest *diff_id, struct layer **ret
 	return 0;
 }
 
-static int hash_put(void *arg, const void *p, size_t n, struct err *e UNUSED)
-{
-	hasher_update(arg, p, n);
-	return 0;
-}
-
 int layer_seal(struct job *j, struct store *s UNUSED, struct layer *l, struct err *e)
 {
+	auto_pipe struct hash_pipe *h = hash_pipe_new();
 	struct seal_sum sum;
-	struct hasher h;
 
 	if (l->sealed)
 		return 0;
-	hasher_init(&h, HASH_SHA256);
-	if (seal_emit(j, l->fd, hash_put, &h, &sum, e) < 0)
+	if (seal_emit(j, l->fd, hash_pipe_put, h, &sum, e) < 0)
 		return err_wrap(e, "compute a layer's digest");
-	l->diff_id = digest_final(&h);
+	l->diff_id = hash_pipe_end(h);
 	l->tar_size = sum.tar_size;
 	l->disk_size = sum.disk_size;
 	l->entries = sum.entries;
@@ -226,9 +220,8 @@ int layer_publish(struct store *s, struct layer *const *layers, size_t n, struct
 	return 0;
 }
 
-struct check {			/* bytes pass through and are counted and hashed */
-	struct hasher h;
-	uint64_t size;
+struct check {			/* bytes pass through and are hashed */
+	struct hash_pipe *h;
 	bytes_put put;
 	void *arg;
 };
@@ -237,15 +230,14 @@ static int check_put(void *arg, const void *p, size_t n, struct err *e)
 {
 	struct check *c = arg;
 
-	hasher_update(&c->h, p, n);
-	c->size += n;
-	return c->put(c->arg, p, n, e);
+	return hash_pipe_put(c->h, p, n, e) < 0 ? -1 : c->put(c->arg, p, n, e);
 }
 
 int layer_read(struct job *j, struct store *s, const struct digest *diff_id, bytes_put put, void *arg,
 	       struct err *e)
 {
-	struct check c = { .put = put, .arg = arg };
+	auto_pipe struct hash_pipe *h = hash_pipe_new();
+	struct check c = { h, put, arg };
 	auto_layer struct layer *l = NULL;
 	char hex[DIGEST_TEXT_MAX];
 	struct seal_sum sum;
@@ -255,12 +247,11 @@ int layer_read(struct job *j, struct store *s, const struct digest *diff_id, byt
 
 	if (dir < 0 || layer_open(s, diff_id, &l, e) < 0)
 		return -1;
-	hasher_init(&c.h, diff_id->alg);
 	digest_hex(diff_id, hex);
 	if (split_emit(j, dir, hex, l->fd, check_put, &c, &split, e) < 0 ||
 	    (!split && seal_emit(j, l->fd, check_put, &c, &sum, e) < 0))
 		return err_wrap(e, "read layer %s", hex);
-	got = digest_final(&c.h);
+	got = hash_pipe_end(h);
 	if (!digest_eq(&got, diff_id))
 		return err_hint((no_layer(diff_id, ERR_CORRUPT, "is damaged: its files were changed", e), e),
 				"remove the images that use it, then pull or build them anew");

@@ -45,7 +45,12 @@ static void fill_type(int dir, struct name *n)
 		n->type = (unsigned char)IFTODT(st.st_mode);
 }
 
-int names_read(int dir, struct names *ret)
+static bool is_plain(unsigned char type)
+{
+	return type == DT_REG || type == DT_LNK || type == DT_FIFO;
+}
+
+static int read_names(int dir, struct names *ret, size_t *others)
 {
 	_Alignas(8) char buf[32 << 10];
 	bool sorted = true;
@@ -60,7 +65,11 @@ int names_read(int dir, struct names *ret)
 		for (long at = 0; at < n; at += ((struct dent *)(void *)(buf + at))->len) {
 			struct dent *d = (struct dent *)(void *)(buf + at);
 
-			if (!is_dot(d->name))
+			if (is_dot(d->name))
+				continue;
+			if (others && is_plain(d->type))
+				++*others;
+			else
 				add(ret, d->name, d->type);
 		}
 	if (n < 0)
@@ -74,6 +83,17 @@ int names_read(int dir, struct names *ret)
 	if (!sorted)
 		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
 	return 0;
+}
+
+int names_read(int dir, struct names *ret)
+{
+	return read_names(dir, ret, NULL);
+}
+
+int names_read_odd(int dir, struct names *ret, size_t *others)
+{
+	*others = 0;
+	return read_names(dir, ret, others);
 }
 
 const struct name *names_find(const struct names *l, const char *s)

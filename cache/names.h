@@ -23,6 +23,8 @@ struct names {			/* { 0 } is a valid empty one; may be read into again and again
 /* dir: opened for reading; its position is moved. "." and ".." are left out. *types of DT_UNKNOWN are
  * filled in by fstatat(). Returns 0 or -1 with errno. */
 NODISCARD int names_read(int dir, struct names *ret);
+/* The same without files, links and pipes; *others is how many were left out. */
+NODISCARD int names_read_odd(int dir, struct names *ret, size_t *others);
 const struct name *names_find(const struct names *l, const char *s);	/* NULL: not there */
 void names_done(struct names *l);
 #define auto_names __attribute__((cleanup(names_done)))

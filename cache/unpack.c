@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "cache/archive.h"
 #include "cache/extract.h"
+#include "cache/hash_pipe.h"
 #include "cache/layer_dir.h"
 #include "cache/lease.h"
 #include "cache/names.h"
@@ -18,8 +19,8 @@ struct unpack {
 	struct split_out *split;
 	struct archive_in *in;
 	struct tar_reader *tar;
-	struct hasher h;	/* of the tar's bytes */
-	uint64_t size, entries, disk;
+	struct hash_pipe *h;	/* takes the tar's bytes */
+	uint64_t entries, disk;
 };
 
 static int unpack_init(struct unpack *u, struct job *j, struct lease *lease, struct err *e)
@@ -36,7 +37,7 @@ static int unpack_init(struct unpack *u, struct job *j, struct lease *lease, str
 	u->tree = openat(u->home, "u", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (u->tree < 0 || fchmodat(u->home, "u", 0755, 0) < 0)
 		return err_sys(e, "create a directory for a layer");
-	hasher_init(&u->h, HASH_SHA256);
+	u->h = hash_pipe_new();
 	return 0;
 }
 
@@ -46,6 +47,7 @@ static void unpack_done(struct unpack *u)
 	split_free(u->split);
 	tar_read_free(u->tar);
 	archive_close(u->in);
+	hash_pipe_free(u->h);
 	if (u->tree >= 0)
 		close(u->tree);
 	if (u->home >= 0)
@@ -57,11 +59,7 @@ static ssize_t hash_get(void *arg, void *p, size_t n, struct err *e)
 	struct unpack *u = arg;
 	ssize_t got = archive_get(u->in, p, n, e);
 
-	if (got > 0) {
-		hasher_update(&u->h, p, (size_t)got);
-		u->size += (uint64_t)got;
-	}
-	return got;
+	return got > 0 && hash_pipe_put(u->h, p, (size_t)got, e) < 0 ? -1 : got;
 }
 
 static int tar_bytes(void *arg, const void **p, size_t *n, struct err *e)
@@ -157,8 +155,8 @@ int layer_unpack(struct job *j, struct store *s UNUSED, struct lease *lease, byt
 		return err_wrap(e, "unpack a layer");
 	}
 	l = layer_of(&u);
-	l->diff_id = digest_final(&u.h);
-	l->tar_size = u.size;
+	l->diff_id = hash_pipe_end(u.h);
+	l->tar_size = hash_pipe_size(u.h);
 	l->entries = u.entries;
 	l->disk_size = u.disk;
 	l->empty = u.entries == 0;

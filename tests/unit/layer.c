@@ -3,11 +3,14 @@
 #include "cache/layer.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "base/fs.h"
+#include "cache/db.h"
 #include "cache/layer_dir.h"
 #include "cache/lease.h"
 #include "cache/overlay.h"
@@ -423,13 +426,149 @@ static void test_scratch(void **state)
 	teardown(&f);
 }
 
+/* ---- in a user namespace with a single id ---- */
+
+static bool put_text(const char *path, const char *text)
+{
+	auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+#define MUST(cond) do { if (!(cond)) { \
+	fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #cond, err_text(&f.e)); return 1; } } while (0)
+
+static struct str own_tar(const char *owner, char type, struct buf *ret)
+{
+	struct tar_writer w;
+	struct tar_entry t = { .path = "x", .type = (enum tar_type)type, .mode = 0644, .major = 1, .minor = 3 };
+	auto_err struct err e = { 0 };
+
+	check(str_to_u64(str_of(owner), 10, &t.uid), "%s", owner);
+	if (type == TAR_FILE)
+		t.major = t.minor = 0;
+	tar_write_init(&w, put_buf, ret);
+	check(tar_write_entry(&w, &t, &e) == 0 && tar_write_end(&w, &e) == 0, "%s", err_text(&e));
+	tar_write_done(&w);
+	return buf_view(ret);
+}
+
+static int in_userns(const char *root)
+{
+	struct tmp_store ts = { 0 };
+	auto_buf struct buf foreign = { 0 }, own = { 0 }, dev = { 0 };
+	auto_free char *seen = NULL;
+	struct layer *l[3];
+	struct snapshot *s;
+	struct fixture f = { .t = &ts };
+	struct mem m;
+	int fd;
+
+	MUST(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && put_text("/proc/self/setgroups", "deny") &&
+	     put_text("/proc/self/uid_map", "0 0 1") && put_text("/proc/self/gid_map", "0 0 1"));
+	MUST(whiteout_userns());
+	MUST(store_open(root, &ts.s, &f.e) == 0 && job_init(&f.job, NULL, &f.e) == 0 &&
+	     lease_new(ts.s, &f.lease, &f.e) == 0);
+	m = (struct mem){ own_tar("5", TAR_FILE, &foreign), 0 };
+	MUST(layer_unpack(&f.job, ts.s, f.lease, get_mem, &m, &l[0], &f.e) < 0 && f.e.kind == ERR_USAGE && f.e.hint);
+	MUST(strstr(f.e.msg, "user ids that you don't have"));
+	err_clear(&f.e);
+	m = (struct mem){ own_tar("0", TAR_FILE, &own), 0 };
+	MUST(layer_unpack(&f.job, ts.s, f.lease, get_mem, &m, &l[0], &f.e) == 0);
+	layer_unref(l[0]);
+	m = (struct mem){ own_tar("0", TAR_CHAR, &dev), 0 };	/* left out, but its bytes come back */
+	MUST(layer_unpack(&f.job, ts.s, f.lease, get_mem, &m, &l[0], &f.e) == 0);
+	MUST(layer_publish(ts.s, l, 1, &f.e) == 0);
+	buf_reset(&own);
+	MUST(layer_read(&f.job, ts.s, layer_diff_id(l[0]), put_buf, &own, &f.e) == 0);
+	layer_unref(l[0]);
+	l[0] = make(&f, NULL, 0, "d/ d/old@1 e@2 f@3");
+	l[1] = make(&f, l, 1, "-d d/ d/new@n -e");
+	MUST(snapshot_open(ts.s, f.lease, l, 2, true, &s, &f.e) == 0);
+	seen = tree_text(snapshot_fd(s), false);
+	MUST(strcmp(seen, "d/=755 d/new=644@n f=644@3") == 0);
+	fd = openat(snapshot_fd(s), "f", O_WRONLY);	/* copied up, nothing changed */
+	MUST(fd >= 0);
+	close(fd);
+	MUST(snapshot_take(s, &l[2], &f.e) == 0 && layer_seal(&f.job, ts.s, l[2], &f.e) == 0);
+	MUST(layer_tar_size(l[2]) == 1024);
+	snapshot_free(s);
+	MUST(layer_seal(&f.job, ts.s, l[1], &f.e) == 0 && layer_publish(ts.s, l, 0, &f.e) == 0);
+	for (size_t i = 0; i < 3; i++)
+		layer_unref(l[i]);
+	lease_free(f.lease);
+	store_close(ts.s);
+	return 0;
+}
+
+static void test_user_namespace(void **state)
+{
+	assert_int_equal(tmp_fork(*state, in_userns), 0);
+}
+
+/* ---- killed at every durable step ---- */
+
+static int publish_two(const char *root)
+{
+	struct tmp_store ts = { 0 };
+	struct fixture f = { .t = &ts };
+	auto_buf struct buf tar = { 0 };
+	struct layer *l[2];
+	struct mem m;
+
+	MUST(store_open(root, &ts.s, &f.e) == 0 && job_init(&f.job, NULL, &f.e) == 0 &&
+	     lease_new(ts.s, &f.lease, &f.e) == 0);
+	l[0] = make(&f, NULL, 0, "a@1");
+	m = (struct mem){ own_tar("0", TAR_FILE, &tar), 0 };
+	MUST(layer_unpack(&f.job, ts.s, f.lease, get_mem, &m, &l[1], &f.e) == 0);
+	MUST(layer_seal(&f.job, ts.s, l[0], &f.e) == 0 && layer_publish(ts.s, l, 2, &f.e) == 0);
+	return 0;
+}
+
+/* Whatever the moment: a row never names missing files, and doing it again succeeds. */
+static void test_killed(void **state)
+{
+	static const char *const points[] = { "layer.synced", "layer.sidecar", "layer.renamed", "layer.named",
+					      "layer.stored", NULL };
+	struct tmp_store *t = *state;
+
+	for (size_t i = 0; points[i]; i++)
+		for (unsigned n = 1; n <= 2; n++) {
+			bool twice = strcmp(points[i], "layer.sidecar") == 0 || strcmp(points[i], "layer.renamed") == 0;
+			auto_err struct err e = { 0 };
+			auto_stmt struct stmt st = { 0 };
+			struct digest d;
+
+			if (n == 2 && !twice)
+				continue;
+			assert_int_equal(tmp_fork_fault(t, points[i], n, publish_two), 256 + SIGKILL);
+			check(db_query(store_db(t->s), "SELECT diff_id FROM layers", BIND_NONE, &st, &e) == 0, "%s",
+			      err_text(&e));
+			while (db_row(&st, &e) > 0) {
+				char hex[DIGEST_TEXT_MAX];
+
+				check(stmt_digest(&st, 0, &d), "digest");
+				auto_free char *path = xasprintf("layers/%s", digest_hex(&d, hex));
+				check(tmp_exists(t, path), "%s: a row without files", points[i]);
+			}
+			stmt_done(&st);
+			assert_int_equal(tmp_fork(t, publish_two), 0);
+			assert_int_equal(tmp_int(t->s, "SELECT count(*) FROM layers"), 2);
+			check(db_run(store_db(t->s), "DELETE FROM layers", BIND_NONE, &e) == 0, "%s", err_text(&e));
+			check(fs_remove(store_dirfd(t->s), "layers", &e) == 0, "%s", err_text(&e));
+			check(mkdirat(store_dirfd(t->s), "layers", 0700) == 0, "mkdir");
+			tmp_close(t);
+			tmp_open(t);
+		}
+}
+
 int suite_layer(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(x) cmocka_unit_test_setup_teardown(x, tmp_store_setup, tmp_store_teardown)
 		T(test_empty), T(test_changes), T(test_copied_up), T(test_golden), T(test_capability),
 		T(test_refused_name), T(test_publish), T(test_damage), T(test_chain), T(test_overlay_ways),
-		T(test_scratch),
+		T(test_scratch), T(test_user_namespace), T(test_killed),
 #undef T
 	};
 
