@@ -174,6 +174,7 @@ void copy_items_done(struct copy_items *l)
 	}
 	free(l->v);
 	ignore_free(l->include);
+	free(l->states);
 	*l = (struct copy_items){ 0 };
 }
 
@@ -383,18 +384,81 @@ static enum tree_pick pick_only(const struct ignore *ig, const char *path, bool 
 	return is_dir && ignore_may_match_below(ig, path) ? PICK_BELOW : PICK_NO;
 }
 
+/* The state of the directory at this depth; the root's (0) is never asked for. */
+static uint64_t *state_at(struct copy_items *l, size_t depth)
+{
+	size_t words = ignore_state_words(l->spec->ignore);
+
+	if (depth >= l->depths) {
+		l->depths = MAX(depth + 1, l->depths * 2);
+		l->states = xrealloc(l->states, l->depths * words * sizeof(*l->states));
+	}
+	return l->states + depth * words;
+}
+
+/* .dockerignore's word on path, whose components are depth many; the states above it are set. */
+static bool is_ignored(struct copy_items *l, const char *path, size_t depth, bool is_dir)
+{
+	uint64_t *here = is_dir ? state_at(l, depth) : NULL;	/* first: it may move the others */
+	const uint64_t *above = depth > 1 ? state_at(l, depth - 1) : NULL;
+
+	return ignore_match_in(l->spec->ignore, above, path, here);
+}
+
+static size_t depth_of(const char *path)
+{
+	size_t n = *path != '\0';
+
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+/* States of an item's own directories. */
+static void enter_item(struct copy_items *l, const struct copy_item *it)
+{
+	auto_free char *path = xstrdup(it->path);
+	size_t depth = 0;
+
+	for (char *c = path; *path; c++) {
+		char was = *c;
+
+		if (was != '/' && was != '\0')
+			continue;
+		*c = '\0';
+		is_ignored(l, path, ++depth, true);
+		*c = was;
+		if (was == '\0')
+			break;
+	}
+	l->of = it;
+}
+
+static enum tree_pick pick_context(struct copy_items *l, size_t item, const char *path, bool is_dir)
+{
+	const struct ignore *ig = l->spec->ignore;
+
+	if (!l->spec->from_context || ignore_count(ig) == 0)
+		return PICK_YES;
+	if (l->of != &l->v[item])
+		enter_item(l, &l->v[item]);
+	if (!is_ignored(l, path, depth_of(path), is_dir))
+		return PICK_YES;
+	return is_dir && ignore_may_reinclude(ig, path) ? PICK_BELOW : PICK_NO;
+}
+
 enum tree_pick copy_pick(void *arg, size_t item, const char *path, bool is_dir)
 {
-	const struct copy_items *l = arg;
+	struct copy_items *l = arg;
 	const struct copy_spec *c = l->spec;
 	size_t above = strlen(l->v[item].path);
 	const char *below = path + above + (above > 0);
-	enum tree_pick all = PICK_YES;
 	enum tree_pick picks[] = {
-		c->from_context ? pick_without(c->ignore, path, is_dir) : PICK_YES,
+		pick_context(l, item, path, is_dir),
 		pick_without(c->exclude, below, is_dir),
 		pick_only(l->include, below, is_dir),
 	};
+	enum tree_pick all = PICK_YES;
 
 	for (size_t i = 0; i < countof(picks); i++)
 		if (picks[i] == PICK_NO)

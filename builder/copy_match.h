@@ -20,6 +20,10 @@ struct copy_items {		/* what one source word means */
 	size_t n;
 	bool wild;		/* by wildcards: none is fine, and their names count */
 	struct ignore *include;	/* --parents: the word's pattern, relative to each item; else NULL */
+	/* copy_pick()'s memory: states of ignore for the directories above the path asked for last */
+	uint64_t *states;
+	size_t depths;		/* how many of them there is room for */
+	const struct copy_item *of;	/* the item they are for; NULL: none yet */
 };
 
 /**
@@ -31,7 +35,8 @@ NODISCARD int copy_match(const struct copy_spec *c, size_t i, struct copy_items 
 void copy_items_done(struct copy_items *l);
 #define auto_items __attribute__((cleanup(copy_items_done)))
 
-/* Which part of item is copied? path: beneath src_root, below the item. For tree_req.pick. */
+/* Which part of item is copied? path: beneath src_root, below the item. For tree_req.pick. A directory must be asked
+ * about before what is in it, and directly so, as a walk does. */
 enum tree_pick copy_pick(void *items, size_t item, const char *path, bool is_dir);
 
 /* Go's filepath.Match on names without slashes; a malformed pattern matches nothing. */
