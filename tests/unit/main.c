@@ -26,6 +26,7 @@ int main(void)
 		suite_ignore,
 		suite_words,
 		suite_erofs,
+		suite_erofs_mount,
 		suite_fs,
 		suite_digest,
 		suite_clock,

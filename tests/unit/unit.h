@@ -33,6 +33,7 @@ int suite_arena(void);
 int suite_clock(void);
 int suite_digest(void);
 int suite_erofs(void);
+int suite_erofs_mount(void);
 int suite_fs(void);
 int suite_str(void);
 int suite_dockerfile(void);
