@@ -61,11 +61,16 @@ NODISCARD int erofs_write(struct erofs *w, uint64_t tar_size, const struct diges
  * Mount index (open for reading) and its tar, read-only, nodev and nosuid, as a detached mount: no mount point, no
  * loop device, gone with its last fd. Neither fd is needed afterwards; neither file may be changed as long as it
  * is mounted. Good as a lower directory of overlayfs.
- * Needs Linux 6.12 with EROFS_FS_BACKED_BY_FILE, CAP_SYS_ADMIN in the initial user namespace, and /proc.
+ * Needs Linux 6.12 with EROFS_FS_BACKED_BY_FILE, CAP_SYS_ADMIN in the initial user namespace, /proc, and index on
+ * a file system that reads by pages into its cache (ext4, xfs, btrfs; not tmpfs or overlayfs: ENOTBLK).
  *
  * Owner:  *ret is the caller's, an O_PATH fd of the root.
  * Errors: ERR_SYS; ERR_CORRUPT (the index is none).
  */
 NODISCARD int erofs_mount(int index, int tar, int *ret, struct err *e);
+
+/* Could an index that lies on dir's file system be mounted? An empty one is, for a moment: 0.3 ms, nothing is left.
+ * Errors: ERR_SYS, whose hint says which condition is missing. */
+NODISCARD int erofs_try(int dir, struct err *e);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 
+#include "base/fs.h"
+
 static int set_file(int fs, const char *key, int fd)
 {
 	char path[32];
@@ -28,6 +30,17 @@ static int mount_new(int index, int tar)
 			    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 }
 
+static const char *hint_for(int sys)
+{
+	switch (sys) {
+	case EPERM: return "this needs root: no user namespace may mount it";
+	case ENODEV: return "the kernel has no EROFS: Linux 6.12 or later, built with EROFS_FS_BACKED_BY_FILE";
+	case ENOTBLK: return "this needs Linux 6.12 with EROFS_FS_BACKED_BY_FILE, and the store on a disk's file system "
+			     "(ext4, xfs, btrfs; not tmpfs or overlayfs)";
+	default: return NULL;
+	}
+}
+
 int erofs_mount(int index, int tar, int *ret, struct err *e)
 {
 	int fd = mount_new(index, tar);
@@ -36,8 +49,25 @@ int erofs_mount(int index, int tar, int *ret, struct err *e)
 		return err_set(e, ERR_CORRUPT, "mount a layer's index: it is damaged");
 	if (fd < 0) {
 		err_sys(e, "mount a layer's index");
-		return err_hint(e, "this needs root and Linux 6.12 or later, built with EROFS_FS_BACKED_BY_FILE");
+		return err_hint(e, hint_for(e->sys));
 	}
 	*ret = fd;
 	return 0;
+}
+
+static int put_fd(void *arg, const void *p, size_t n, struct err *e)
+{
+	return fs_write_all(*(int *)arg, p, n, e);
+}
+
+int erofs_try(int dir, struct err *e)
+{
+	auto_erofs struct erofs *w = erofs_new(false);
+	auto_fd int file = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), fd = -1;
+
+	if (file < 0)
+		return err_sys(e, "make a file without a name");
+	if (erofs_write(w, 0, NULL, put_fd, &file, e) < 0)
+		return -1;
+	return erofs_mount(file, file, &fd, e);
 }

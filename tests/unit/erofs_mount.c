@@ -2,9 +2,11 @@
 /* Mounted indexes: large ones, attributes, damage, overlayfs on top. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
@@ -299,6 +301,20 @@ static void test_overlay(void **state)
 	assert_int_equal(close(take_fd(&file)) | close(take_fd(&merged)), 0);
 }
 
+/* What can't be mounted is said with what to do about it. */
+static void test_try(void **state UNUSED)
+{
+	auto_fd int shm = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_err struct err e = { 0 };
+	struct statfs fs;
+
+	if (shm < 0 || fstatfs(shm, &fs) < 0 || fs.f_type != TMPFS_MAGIC) {
+		print_message("skipped: /dev/shm is no tmpfs\n");
+		skip();
+	}
+	check(erofs_try(shm, &e) < 0 && e.kind == ERR_SYS && e.hint, "%s", err_text(&e));
+}
+
 int suite_erofs_mount(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -307,6 +323,7 @@ int suite_erofs_mount(void)
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_try),
 		cmocka_unit_test_setup_teardown(test_overlay, tmp_dir_setup, tmp_store_teardown),
 	};
 
