@@ -191,6 +191,14 @@ static int pick_new(struct store *s, struct layer *const *layers, size_t n, stru
 	return 0;
 }
 
+/* The store has it: where it was made is of no more use. (A build of 500 steps holds 500 handles.) */
+static void forget_homes(struct layer *const *layers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (layers[i]->home >= 0)
+			close(take_fd(&layers[i]->home));
+}
+
 int layer_publish(struct store *s, struct layer *const *layers, size_t n, struct err *e)
 {
 	auto_free struct layer **fresh = xcalloc(n + 1, sizeof(*fresh));
@@ -200,8 +208,10 @@ int layer_publish(struct store *s, struct layer *const *layers, size_t n, struct
 
 	if (dir < 0 || pick_new(s, layers, n, fresh, &nfresh, e) < 0)
 		return -1;
-	if (nfresh == 0)
+	if (nfresh == 0) {
+		forget_homes(layers, n);
 		return 0;
+	}
 	sync = fs_reopen(dir, O_RDONLY | O_DIRECTORY);
 	if (sync < 0 || syncfs(sync) < 0)
 		return err_sys(e, "sync the store");
@@ -217,6 +227,7 @@ int layer_publish(struct store *s, struct layer *const *layers, size_t n, struct
 	fault_point("layer.stored");
 	for (size_t i = 0; i < nfresh; i++)
 		fresh[i]->stored = true;
+	forget_homes(layers, n);
 	return 0;
 }
 
