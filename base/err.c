@@ -3,18 +3,7 @@
 #include "base/err.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-static char *format(const char *fmt, va_list ap)
-{
-	char *p = NULL;
-
-	if (vasprintf(&p, fmt, ap) < 0)
-		p = xstrdup(fmt);
-	return p;
-}
 
 int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 {
@@ -22,7 +11,7 @@ int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 	char *msg;
 
 	va_start(ap, fmt);
-	msg = format(fmt, ap);
+	msg = xvasprintf(fmt, ap);
 	va_end(ap);
 	err_clear(e);
 	e->kind = kind;
@@ -38,7 +27,7 @@ int err_sys(struct err *e, const char *fmt, ...)
 	char text[128];
 
 	va_start(ap, fmt);
-	msg = format(fmt, ap);
+	msg = xvasprintf(fmt, ap);
 	va_end(ap);
 	err_clear(e);
 	e->kind = sys == ENOENT ? ERR_NOT_FOUND : ERR_SYS;
@@ -56,7 +45,7 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	char *msg;
 
 	va_start(ap, fmt);
-	outer = format(fmt, ap);
+	outer = xvasprintf(fmt, ap);
 	va_end(ap);
 	msg = xasprintf("%s: %s", outer, err_text(e));
 	free(e->msg);

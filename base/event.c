@@ -2,7 +2,6 @@
 /* Sending events. */
 #include "base/event.h"
 
-#include <stdio.h>
 
 void event_send(struct sink *s, const struct event *ev)
 {
@@ -12,10 +11,9 @@ void event_send(struct sink *s, const struct event *ev)
 
 static void send_text(struct sink *s, enum event_kind kind, const char *fmt, va_list ap)
 {
-	auto_free char *text = NULL;
+	auto_free char *text = xvasprintf(fmt, ap);
 
-	if (vasprintf(&text, fmt, ap) >= 0)
-		event_send(s, &(struct event){ .kind = kind, .text = str_of(text) });
+	event_send(s, &(struct event){ .kind = kind, .text = str_of(text) });
 }
 
 void event_note(struct sink *s, const char *fmt, ...)

@@ -52,14 +52,13 @@ void vertex_input(struct work *w, struct vertex *v, const char *name, const char
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	auto_lock pthread_mutex_t *held = lock_hold(&w->graph->lock);
 	struct named_input **at = &v->inputs, *in = arena_new(&w->graph->arena, struct named_input);
 
 	in->name = arena_strdup(&w->graph->arena, name);
-	in->value = arena_strdup(&w->graph->arena, text ? text : "");
+	in->value = arena_strdup(&w->graph->arena, text);
 	while (*at)
 		at = &(*at)->next;
 	*at = in;

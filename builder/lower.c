@@ -57,12 +57,11 @@ void stage_history(struct lowering *l, struct stage *st, struct vertex *v, const
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	st->history = xrealloc(st->history, (st->nhistory + 1) * sizeof(*st->history));
 	st->history[st->nhistory++] = (struct history_entry){
-		.text = arena_strdup(&l->g->arena, text ? text : ""), .vertex = v };
+		.text = arena_strdup(&l->g->arena, text), .vertex = v };
 }
 
 /* "[build 2/5] RUN make": one line, however the instruction was written. */

@@ -190,7 +190,8 @@ static int copy_from(struct lowering *l, struct stage *st, const struct node *n,
 	if (!node_flag(n, "from", &v))
 		return 0;
 	if (expand_has_variable(v, l->escape))
-		return err_set(e, ERR_USAGE, "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround");
+		return err_set(e, ERR_USAGE, "variable expansion is not supported for --from, define a new stage with "
+			       "FROM using ARG from global scope as a workaround");
 	name = str_dup(v);
 	return stage_source(l, st, name, n->at, ret, e) < 0 ? -1 : 1;
 }

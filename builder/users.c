@@ -80,8 +80,10 @@ int users_chown(int root, const char *spec, bool bare, uid_t *uid, gid_t *gid, s
 	struct str group_part = str_of(spec), user_part = str_cut(&group_part, ':'), unknown = { 0 };
 
 	if (bare && (!is_plain(user_part) || (group_part.p && !is_plain(group_part))))
-		return err_set(e, ERR_USAGE, "invalid user index: -1: --chown=%s needs a name, and there is no /etc/passwd to look in", spec);
-	if (!bare && (read_small(root, "/etc/passwd", &passwd, e) < 0 || read_small(root, "/etc/group", &group, e) < 0))
+		return err_set(e, ERR_USAGE, "invalid user index: -1: --chown=%s needs a name, and there is no "
+			       "/etc/passwd to look in", spec);
+	if (!bare && (read_small(root, "/etc/passwd", &passwd, e) < 0 ||
+		      read_small(root, "/etc/group", &group, e) < 0))
 		return -1;
 	if (passwd_chown(buf_view(&passwd), buf_view(&group), spec, uid, gid, &unknown, e) < 0)
 		return -1;
