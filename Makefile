@@ -7,9 +7,9 @@ PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
 # Libraries that are linked into the program: starting it then costs no dynamic loading (docs/PERFORMANCE.md).
 STATIC ?= 1
-PKGS := libarchive libcrypto sqlite3 libseccomp jansson libnl-route-3.0 libzstd
+PKGS := libarchive libcrypto sqlite3 libseccomp jansson libzstd
 PKG_CFLAGS ?= $(shell pkg-config --cflags $(PKGS))
-LIBS_STATIC := -larchive -lbz2 -llzma -lz -lzstd -llz4 -lcrypto -lsqlite3 -lseccomp -ljansson -lnl-route-3 -lnl-3
+LIBS_STATIC := -larchive -lbz2 -llzma -lz -lzstd -llz4 -lcrypto -lsqlite3 -lseccomp -ljansson
 PKG_LIBS ?= $(if $(filter 1,$(STATIC)),-Wl$(comma)-Bstatic $(LIBS_STATIC) -Wl$(comma)-Bdynamic -lm -ldl,$(shell pkg-config --libs $(PKGS)))
 comma := ,
 WARN := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
@@ -55,7 +55,7 @@ check: units e2e
 units: $(O)/units ; $(O)/units
 e2e: $(O)/tare ; TARE=$(abspath $(O)/tare) tools/pytest -q tests/e2e $(ARGS)
 lint: $(O)/tare $(O)/units ; tests/lint/run $(O)
-test: ; tools/packages build run test && $(MAKE) --no-print-directory -j$$(nproc) all $(O)/units && $(MAKE) --no-print-directory lint units e2e
+test: ; tools/packages build run test && $(MAKE) --no-print-directory -j$$(nproc) all $(O)/units && $(MAKE) --no-print-directory -k lint units e2e
 demo: ; tools/packages build run && $(MAKE) --no-print-directory all && tools/demo $(O)
 
 # Flavours, each in a build directory of its own. A finding ends the program with 99, which no test expects.

@@ -198,6 +198,8 @@ static int build_all(struct building *b, struct err *e)
 {
 	int r;
 
+	if (b->a->pull)
+		event_warn(b->job->sink, "--pull: base images come from the store alone: nothing newer can be looked for yet");
 	if (check_network(b->a, e) < 0 || check_tags(b, e) < 0 || read_args(b, e) < 0 ||
 	    build_context_open(b->job, b->w.lease, b->a->context, b->a->file, &b->ctx, e) < 0 ||
 	    parse(b, e) < 0 || make_graph(b, e) < 0 || start_work(b, e) < 0)
