@@ -30,7 +30,7 @@ static inline void erofs_cleanup(struct erofs **w) { erofs_free(*w); }
 /**
  * The layer's next entry, as tar_next() gives it or tar_write_entry() takes it. data: where its bytes begin in
  * the uncompressed tar, a multiple of TAR_BLOCK; only looked at for files that have any. Attributes are kept as
- * xattr_kept() says; what of user.* the format can't hold (255 of a file, 65,535 bytes of a value) is left out, as
+ * xattr_kept() says; what of user.* the format can't hold (253 of a file, 65,535 bytes of a value) is left out, as
  * a file system without room for it would.
  *
  * Errors: ERR_CORRUPT (an entry that no layer may have), ERR_LIMIT (EROFS_TAR_MAX), ERR_SYS (a name that
