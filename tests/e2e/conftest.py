@@ -117,7 +117,6 @@ def busybox(tare, busybox_tar):
 def user_add(scratch, name, ranges):
     if not ROOT:
         pytest.skip("needs root to make a user")
-    subprocess.run(["userdel", name], capture_output=True)
     home = scratch / name
     home.mkdir(mode=0o700)
     harness.run(["useradd", "-M", "-d", home, "-s", "/bin/sh", name], check=True)
@@ -138,15 +137,15 @@ def user_add(scratch, name, ranges):
 @pytest.fixture(scope="session")
 def user(scratch):
     """An ordinary user with 65,536 subordinate ids."""
-    yield user_add(scratch, "taretest", True)
-    subprocess.run(["userdel", "taretest"], capture_output=True)
+    yield user_add(scratch, f"tare-r{os.getpid()}", True)      # sessions may run side by side
+    subprocess.run(["userdel", f"tare-r{os.getpid()}"], capture_output=True)
 
 
 @pytest.fixture(scope="session")
 def user_single(scratch):
     """An ordinary user without subordinate ids."""
-    yield user_add(scratch, "taretest1", False)
-    subprocess.run(["userdel", "taretest1"], capture_output=True)
+    yield user_add(scratch, f"tare-s{os.getpid()}", False)
+    subprocess.run(["userdel", f"tare-s{os.getpid()}"], capture_output=True)
 
 
 @pytest.fixture
