@@ -199,9 +199,7 @@ def test_killed_in_the_middle(tare, busybox):
     """kill -9 leaves no process and nothing but garbage, which gc removes; the next build goes on from the cache."""
     ctx = tare.context({"Dockerfile": "FROM busybox\nRUN echo one >/one\nRUN echo started; exec sleep 7341\n"})
     with tare.start("build", "--progress", "plain", ctx) as b:
-        b.expect(" started")
-        inside = [p for p in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_sleep(p)]
-        assert inside
+        inside = wait_for(_sleeps, 20, "the step's process")
         b.kill(signal.SIGKILL)
         b.wait()
     wait_for(lambda: not any(alive(p) for p in inside), 10, "the end of the step's processes")
@@ -210,6 +208,10 @@ def test_killed_in_the_middle(tare, busybox):
     (ctx / "Dockerfile").write_text("FROM busybox\nRUN echo one >/one\nRUN echo two >/two\n")
     r = tare.build(ctx)
     assert "CACHED" in r.both
+
+
+def _sleeps():
+    return [p for p in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_sleep(p)]
 
 
 def _is_sleep(pid):
@@ -223,10 +225,10 @@ def test_interrupted(tare, busybox):
     """Ctrl-C ends a build at once, with the shell's code for it, and nothing is left."""
     with tare.start("build", "--progress", "plain",
                     tare.context({"Dockerfile": "FROM busybox\nRUN echo started; exec sleep 7341\n"})) as b:
-        b.expect(" started")
+        wait_for(_sleeps, 20, "the step's process")
         b.kill(signal.SIGINT)
         assert b.wait(10).code == 130
-    assert not [p for p in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_sleep(p)]
+    assert not _sleeps()
     assert not [n for n in os.listdir(pathlib.Path(tare.root) / "work") if n not in ("locks", "pins")]
 
 
