@@ -2,9 +2,7 @@
 /* COPY, ADD and WORKDIR as operations. */
 #include "builder/op_copy.h"
 
-#include <errno.h>
-
-#include "base/fs.h"
+#include "builder/copy_dest.h"
 #include "builder/result.h"
 #include "builder/users.h"
 #include "builder/work.h"
@@ -165,41 +163,50 @@ static void workdir_key(struct work *w, struct vertex *v, struct hasher *h)
 		vertex_input(w, v, "user", "%s", op->user);
 }
 
-static int workdir_set_time(struct work *w, int root, const char *path, struct err *e)
+/* The directories made get a time that is the same on every machine: the epoch, or the newest above them. */
+static int workdir_mkdirs(struct work *w, struct dest *d, const char *path, struct err *e)
 {
-	struct timespec t[2] = { { .tv_sec = w->epoch }, { .tv_sec = w->epoch } };
-	auto_fd int fd = -1;
+	struct timespec t;
 
-	if (w->epoch < 0)
-		return 0;
-	fd = fs_open_in(root, path, O_RDONLY | O_DIRECTORY, 0);
-	return fd < 0 || futimens(fd, t) < 0 ? err_sys(e, "set the time of %s", path) : 0;
+	if (dest_mkdirs(d, path, e) < 0)
+		return -1;
+	t = w->epoch >= 0 ? (struct timespec){ .tv_sec = w->epoch } : dest_time(d);
+	return dest_end(d, t, e);
+}
+
+static int workdir_in(struct work *w, const struct workdir_op *op, int root, struct err *e)
+{
+	struct dest d = { .root = root, .mode = 0755 };
+	auto_buf struct buf path = { 0 };
+	struct passwd_user u = { 0 };
+	struct stat st;
+	bool exists;
+	int r;
+
+	if (dest_resolve(&d, op->path, &path, &exists, &st, e) < 0)
+		return -1;
+	if (exists)
+		return S_ISDIR(st.st_mode) ? 0 : err_set(e, ERR_USAGE, "%s is not a directory", op->path);
+	if (users_lookup(root, op->user, &u, e) < 0)
+		return -1;
+	d.uid = u.uid;
+	d.gid = u.gid;
+	r = users_check(u.uid, u.gid, e) < 0 ? -1 : workdir_mkdirs(w, &d, path.p, e);
+	passwd_user_done(&u);
+	dest_done(&d);
+	return r;
 }
 
 static int workdir_make(struct work *w, struct vertex *v, struct err *e)
 {
 	const struct workdir_op *op = v->data;
 	auto_snapshot struct snapshot *dst = NULL;
-	struct passwd_user u = { 0 };
-	int fd, root, r = 0;
 
 	if (result_mount(w, vertex_root(v), true, &dst, e) < 0)
 		return -1;
-	root = snapshot_fd(dst);
-	fd = fs_open_in(root, op->path, O_PATH | O_DIRECTORY, 0);
-	if (fd < 0) {
-		if (users_lookup(root, op->user, &u, e) < 0)
-			return -1;
-		fd = fs_mkdirs_in(root, op->path, 0755, u.uid, u.gid);
-		if (fd < 0)
-			r = err_sys(e, "WORKDIR %s", op->path);
-		else
-			r = workdir_set_time(w, root, op->path, e);
-		passwd_user_done(&u);
-	}
-	if (fd >= 0)
-		close(fd);
-	return r < 0 ? -1 : snapshot_take(dst, &v->result.layer, e);
+	if (workdir_in(w, op, snapshot_fd(dst), e) < 0)
+		return err_wrap(e, "WORKDIR %s", op->path);
+	return snapshot_take(dst, &v->result.layer, e);
 }
 
 const struct op_type workdir_type = { "workdir", workdir_key, NULL, workdir_make };

@@ -525,3 +525,11 @@ def test_two_builds_do_the_same_step_once(tare, busybox):
     with tare.start("build", "-t", "a", ctx) as a, tare.start("build", "-t", "b", ctx) as b:
         assert a.wait().code == 0 and b.wait().code == 0
     assert tare.files("a")["u"].text == tare.files("b")["u"].text
+
+
+def test_workdir_layers_do_not_depend_on_the_day(tare, busybox):
+    ctx = tare.context({"Dockerfile": "FROM busybox\nWORKDIR /made/here\n"})
+    first = tare.layers(tare.build(ctx).image)
+    time.sleep(1.1)     # tar has whole seconds
+    assert tare.layers(tare.build(ctx, "--no-cache").image) == first
+    tare.fails("build", tare.context({"Dockerfile": "FROM busybox\nWORKDIR /bin/busybox\n"}), says="not a directory")
