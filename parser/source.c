@@ -20,7 +20,7 @@ int source_init(struct source *s, const char *name, struct str text, struct err 
 	s->lines[0] = 0;
 	for (const char *p = text.p, *end = p + text.n; p < end; n++) {
 		p = memchr(p, '\n', (size_t)(end - p));
-		if (!p++ || p == end)
+		if (!p || ++p == end)
 			break;
 		if (n == cap)
 			s->lines = xrealloc(s->lines, (cap *= 2) * sizeof(*s->lines));
