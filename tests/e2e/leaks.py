@@ -52,7 +52,7 @@ def mounts(scratch):
     found = set()
     for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
         point = line.split()[4]
-        if point.startswith(str(scratch) + "/") or "/tare" in point:
+        if point.startswith((str(scratch) + "/", "/run/tare", "/var/lib/tare")):
             found.add("mount " + point)
     return found
 
