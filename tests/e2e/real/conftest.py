@@ -3,9 +3,11 @@
 Real Dockerfiles: contexts/ holds them as their authors would. All are built in one store, into which base
 images are imported when a test asks for them; the bases are made of distribution packages meanwhile.
 """
+import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -58,8 +60,13 @@ def base_maker():
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     leaks.EXPECTED.add(p.pid)
     yield
-    harness.kill_group(p)
-    p.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(p.pid, signal.SIGTERM)        # mmdebstrap then takes its mounts and files away
+    try:
+        p.wait(30)
+    except subprocess.TimeoutExpired:
+        harness.kill_group(p)
+        p.wait()
     leaks.EXPECTED.discard(p.pid)
 
 
