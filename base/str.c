@@ -84,6 +84,28 @@ char *str_dup(struct str s)
 	return xstrndup(s.n ? s.p : "", s.n);
 }
 
+char *str_path_clean(const char *path)
+{
+	auto_buf struct buf b = { 0 };
+	struct str rest = str_of(path);
+
+	while (rest.p) {
+		struct str part = str_cut(&rest, '/');
+
+		if (part.n == 0 || str_is(part, "."))
+			continue;
+		if (str_is(part, "..")) {
+			while (b.n && b.p[b.n - 1] != '/')
+				b.n--;
+			b.n -= b.n > 0;
+			continue;
+		}
+		buf_putc(&b, '/');
+		buf_str(&b, part);
+	}
+	return b.n ? xstrndup(b.p, b.n) : xstrdup("/");
+}
+
 static int digit_of(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -42,6 +42,8 @@ struct str str_trim(struct str s);			/* ASCII blanks at both ends */
 struct str str_cut(struct str *rest, char sep);	/* the part before sep; *rest is what follows,
 						 * p == NULL once nothing follows */
 ptrdiff_t str_find(struct str s, char c);		/* index or -1 */
+/* An absolute path with "", "." and ".." resolved by text, as Go's path.Join does; the caller frees. */
+char *str_path_clean(const char *path);
 char *str_dup(struct str s);				/* owned, NUL-terminated */
 
 /* The whole of s must be digits of the base (2..16) and fit; *ret is set only then. */

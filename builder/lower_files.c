@@ -15,28 +15,6 @@ static const char *or_root(const char *s)
 	return *s ? s : "/";
 }
 
-/* "." and ".." of a path that was joined are resolved by text, as Go's path.Join does. */
-static char *path_clean(const char *path)
-{
-	auto_buf struct buf b = { 0 };
-	struct str rest = str_of(path);
-
-	while (rest.p) {
-		struct str part = str_cut(&rest, '/');
-
-		if (part.n == 0 || str_is(part, "."))
-			continue;
-		if (str_is(part, "..")) {
-			while (b.n && b.p[--b.n] != '/')
-				;
-			continue;
-		}
-		buf_putc(&b, '/');
-		buf_str(&b, part);
-	}
-	return b.n ? xstrndup(b.p, b.n) : xstrdup("/");
-}
-
 char *stage_path(struct stage *st, const char *path)
 {
 	auto_free char *joined = NULL;
@@ -44,7 +22,7 @@ char *stage_path(struct stage *st, const char *path)
 	if (path[0] == '/')
 		return xstrdup(path);
 	joined = xasprintf("%s/%s", config_str(st->config, CONFIG_WORKDIR), path);
-	return path_clean(joined);
+	return str_path_clean(joined);
 }
 
 int lower_workdir(struct lowering *l, struct stage *st, const struct node *n, struct err *e)
@@ -118,7 +96,7 @@ static int copy_dest(struct lowering *l, struct stage *st, const struct node *n,
 		return -1;
 	strv_add(shown, text);
 	dir = !*text || strcmp(text, ".") == 0 || str_ends(str_of(text), "/") || str_ends(str_of(text), "/.");
-	path = text[0] == '/' ? path_clean(text) : stage_path(st, text);
+	path = text[0] == '/' ? str_path_clean(text) : stage_path(st, text);
 	if (path[0] != '/')
 		return err_set(e, ERR_USAGE, "destination is not absolute: %s", path);
 	op->dest = arena_printf(&l->g->arena, "%s%s", path, dir && strcmp(path, "/") != 0 ? "/" : "");

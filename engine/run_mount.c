@@ -4,28 +4,6 @@
 
 #include "runtime/container/volume.h"
 
-char *path_clean(const char *path)
-{
-	auto_buf struct buf b = { 0 };
-	struct str rest = str_of(path);
-
-	while (rest.p) {
-		struct str part = str_cut(&rest, '/');
-
-		if (part.n == 0 || str_is(part, "."))
-			continue;
-		if (str_is(part, "..")) {
-			while (b.n && b.p[b.n - 1] != '/')
-				b.n--;
-			b.n -= b.n > 0;
-			continue;
-		}
-		buf_putc(&b, '/');
-		buf_str(&b, part);
-	}
-	return b.n ? xstrndup(b.p, b.n) : xstrdup("/");
-}
-
 static void mount_done(struct run_mount *m)
 {
 	free(m->src);
@@ -145,7 +123,7 @@ static int set_source(struct run_mount *m, struct str src, const char *cwd, stru
 	}
 	if (src.p[0] == '/' || src.p[0] == '.') {
 		m->type = RUN_MOUNT_BIND;
-		m->src = path_clean(full ? full : text);
+		m->src = str_path_clean(full ? full : text);
 		m->flags |= SPEC_REC;
 		return 0;
 	}
@@ -184,7 +162,7 @@ int run_mounts_volume(struct run_mounts *l, const char *text, const char *cwd, s
 		return -1;
 	}
 	m.mode = str_dup(mode);
-	m.dst = path_clean(dst);
+	m.dst = str_path_clean(dst);
 	return add(l, &m, e);
 }
 
@@ -243,7 +221,7 @@ int run_mounts_tmpfs(struct run_mounts *l, const char *text, struct err *e)
 	for (size_t i = 0; i < data.n; i++)
 		buf_printf(&b, "%s%s", i ? "," : "", data.v[i]);
 	m.mode = str_dup(options);
-	m.dst = path_clean(raw);
+	m.dst = str_path_clean(raw);
 	m.data = b.n ? buf_take(&b) : NULL;
 	return add(l, &m, e);
 }
@@ -251,7 +229,7 @@ int run_mounts_tmpfs(struct run_mounts *l, const char *text, struct err *e)
 int run_mounts_image(struct run_mounts *l, const struct strv *paths, struct err *e)
 {
 	for (size_t i = 0; i < paths->n; i++) {
-		auto_free char *dst = path_clean(paths->v[i]);
+		auto_free char *dst = str_path_clean(paths->v[i]);
 		bool taken = strcmp(dst, "/") == 0;
 		struct run_mount m = { .type = RUN_MOUNT_VOLUME, .anonymous = true };
 

@@ -39,7 +39,4 @@ NODISCARD int run_mounts_image(struct run_mounts *l, const struct strv *paths, s
 void run_mounts_sort(struct run_mounts *l);
 void run_mounts_done(struct run_mounts *l);
 
-/* Go's filepath.Clean of an absolute path; owned. */
-char *path_clean(const char *path);
-
 #endif

@@ -137,7 +137,7 @@ static int set_cwd(struct run_spec *r, const struct run_args *a, const struct co
 
 	if (*cwd && *cwd != '/')
 		return err_set(e, ERR_USAGE, "the working directory '%s' is invalid, it needs to be an absolute path", cwd);
-	r->cwd = path_clean(cwd);
+	r->cwd = str_path_clean(cwd);
 	r->sp.cwd = r->cwd;
 	r->sp.mkdir_cwd = true;
 	return 0;

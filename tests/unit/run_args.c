@@ -16,7 +16,7 @@ static void test_clean(void **state UNUSED)
 	};
 
 	for (size_t i = 0; i < countof(t); i++) {
-		auto_free char *got = path_clean(t[i][0]);
+		auto_free char *got = str_path_clean(t[i][0]);
 
 		check(strcmp(got, t[i][1]) == 0, "%s: %s", t[i][0], got);
 	}
