@@ -23,18 +23,6 @@
 
 /* ---- reading what the stat cache doesn't know ---- */
 
-static void node_path(const struct node *n, struct buf *ret)
-{
-	if (n->name) {
-		node_path(n->parent, ret);
-		if (ret->n)
-			buf_putc(ret, '/');
-		buf_puts(ret, n->name);
-	} else {
-		buf_puts(ret, n->top_path);
-	}
-}
-
 static int hash_fd(struct walk *w, int fd, struct node *n, char *chunk, struct err *e)
 {
 	char cap[64];
@@ -69,7 +57,7 @@ static int hash_node(struct walk *w, struct node *n, char *chunk, struct err *e)
 	auto_fd int fd = -1;
 	struct stat st;
 
-	node_path(n, &path);
+	tree_node_path(n, &path);
 	fd = fs_open_in(w->req->root, path.p, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return tree_walk_fail(path.p, e);
@@ -92,9 +80,7 @@ static void hash_some(void *arg)
 			return;
 		if (hash_node(w, w->missing[i], chunk, &e) == 0)
 			continue;
-		auto_lock pthread_mutex_t *held = lock_hold(&w->lock);
-		if (!atomic_exchange(&w->failed, true))
-			err_move(&w->first, &e);
+		tree_walk_broke(w, &e);
 	}
 }
 

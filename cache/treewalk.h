@@ -17,6 +17,7 @@ struct node {
 	uint8_t digest[32];	/* of contents, link target or listing */
 	bool below_only;	/* PICK_BELOW: counts only if something below it does */
 	bool gone;		/* so it doesn't count */
+	bool unread;		/* a file whose digest the stat cache doesn't know */
 	struct dir *dir;	/* a directory's insides */
 };
 
@@ -69,7 +70,10 @@ struct walk {
 	size_t nmissing, cap;
 	uint64_t missing_bytes;
 	int64_t now_ns;		/* when the walk began */
-	/* while missing files are read */
+	/* other threads: while things are stat'ed, and while missing files are read */
+	struct pool *pool;
+	size_t seen;		/* names so far */
+	atomic_size_t batches;	/* handed to the pool and not yet done */
 	atomic_size_t next;
 	pthread_mutex_t lock;
 	struct err first;	/* the first failure; guarded by lock */
@@ -81,6 +85,9 @@ NODISCARD int tree_walk(struct walk *w, struct err *e);
 void tree_walk_done(struct walk *w);
 /* Lines of a top directory's row that this walk did not look at join those that it did. */
 void tree_walk_complete(struct walk *w, struct top_dir *t);
+/* The first failure of any thread is kept; *e is emptied. */
+void tree_walk_broke(struct walk *w, struct err *e);
+void tree_node_path(const struct node *n, struct buf *ret);	/* beneath root, appended */
 /* A failure at path; errno says why. */
 int tree_walk_fail(const char *path, struct err *e);
 

@@ -3,6 +3,7 @@
 #include "cache/treehash.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -263,12 +264,55 @@ static void test_many(void **state)
 	assert_int_equal(tmp_int(t->s, "SELECT count(*) FROM trees"), 31);
 }
 
+/* One processor alone: everything is done by the thread that asks. */
+static struct digest hash_alone(struct store *s, int root)
+{
+	cpu_set_t all, one;
+	struct digest d;
+
+	check(sched_getaffinity(0, sizeof(all), &all) == 0, "affinity");
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	check(sched_setaffinity(0, sizeof(one), &one) == 0, "affinity");
+	d = hash(s, root, &whole, 1, false);
+	check(sched_setaffinity(0, sizeof(all), &all) == 0, "affinity");
+	return d;
+}
+
+/* Leaves are stat'ed by several threads, in parts: a large directory, odd entries, one changed file. */
+static void test_threads(void **state)
+{
+	struct tmp_store *t = *state;
+	auto_fd int dir = tree_tmp(t, "a");
+	struct digest a, b;
+
+	tree_make(dir, "big/ big/s$ big/l>f1 big/p| big/sub/ big/sub/x@1 big/=700");
+	for (int i = 0; i < 1000; i++) {
+		auto_free char *text = xasprintf("big/f%d@%d", i, i);
+
+		tree_make(dir, text);
+	}
+	usleep(80000);
+	a = hash_alone(NULL, dir);
+	b = hash(t->s, dir, &whole, 1, false);
+	check(digest_eq(&a, &b), "first");
+	b = hash(t->s, dir, &whole, 1, false);
+	check(digest_eq(&a, &b), "from the cache");
+	b = hash_alone(t->s, dir);
+	check(digest_eq(&a, &b), "from the cache, alone");
+	tree_make(dir, "big/f777@other");
+	b = hash(t->s, dir, &whole, 1, false);
+	check(!digest_eq(&a, &b), "changed");
+	a = hash_alone(NULL, dir);
+	check(digest_eq(&a, &b), "changed, alone");
+}
+
 int suite_treehash(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(x) cmocka_unit_test_setup_teardown(x, tmp_store_setup, tmp_store_teardown)
 		T(test_counts), T(test_owner_and_tops), T(test_pick), T(test_cache), T(test_rows), T(test_odd_files),
-		T(test_many),
+		T(test_many), T(test_threads),
 #undef T
 	};
 
