@@ -68,6 +68,7 @@ struct pool {
 	struct task *first, **last;
 	size_t busy, nthreads;
 	bool ending;
+	cpu_set_t cpus;			/* those the process may use; none: it is not known */
 	pthread_t threads[];
 };
 
@@ -88,6 +89,8 @@ static void *pool_main(void *arg)
 	struct pool *p = arg;
 	struct task *t;
 
+	if (CPU_COUNT(&p->cpus) > 0)
+		sched_setaffinity(0, sizeof(p->cpus), &p->cpus);
 	pthread_mutex_lock(&p->lock);
 	while ((t = pool_take(p))) {
 		p->busy++;
@@ -102,7 +105,7 @@ static void *pool_main(void *arg)
 	return NULL;
 }
 
-int thread_start(pthread_t *ret, void *(*fn)(void *), void *arg, struct err *e)
+static int start(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *), void *arg, struct err *e)
 {
 	sigset_t all, old;
 	int r;
@@ -110,12 +113,53 @@ int thread_start(pthread_t *ret, void *(*fn)(void *), void *arg, struct err *e)
 	/* Signals belong to the main thread: it turns them into job_cancel(). */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(ret, NULL, fn, arg);
+	r = pthread_create(ret, attr, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r == 0)
 		return 0;
 	errno = r;
 	return err_sys(e, "start a thread");
+}
+
+int thread_start(pthread_t *ret, void *(*fn)(void *), void *arg, struct err *e)
+{
+	return start(ret, NULL, fn, arg, e);
+}
+
+/* The nth of the processors after the one we run on. */
+static int cpu_after(const cpu_set_t *cpus, size_t nth)
+{
+	int cpu = MAX(sched_getcpu(), 0);
+
+	for (nth %= (size_t)CPU_COUNT(cpus); ; nth--) {
+		do
+			cpu = (cpu + 1) % CPU_SETSIZE;
+		while (!CPU_ISSET(cpu, cpus));
+		if (nth == 0)
+			return cpu;
+	}
+}
+
+/*
+ * The threads of a pool begin on one processor each; then the kernel may move them. By itself it starts and wakes a
+ * thread where its maker runs if processors share no cache (many virtual machines), and moves it only after
+ * milliseconds: a few milliseconds of work would never be shared.
+ */
+static int pool_start(struct pool *p, size_t nth, struct err *e)
+{
+	pthread_attr_t attr;
+	cpu_set_t one;
+	int r;
+
+	if (CPU_COUNT(&p->cpus) < 2)
+		return start(&p->threads[nth], NULL, pool_main, p, e);
+	CPU_ZERO(&one);
+	CPU_SET(cpu_after(&p->cpus, nth), &one);
+	pthread_attr_init(&attr);
+	pthread_attr_setaffinity_np(&attr, sizeof(one), &one);
+	r = start(&p->threads[nth], &attr, pool_main, p, e);
+	pthread_attr_destroy(&attr);
+	return r;
 }
 
 int pool_new(size_t workers, struct pool **ret, struct err *e)
@@ -126,8 +170,10 @@ int pool_new(size_t workers, struct pool **ret, struct err *e)
 	pthread_cond_init(&p->work, NULL);
 	pthread_cond_init(&p->idle, NULL);
 	p->last = &p->first;
+	if (sched_getaffinity(0, sizeof(p->cpus), &p->cpus) < 0)
+		CPU_ZERO(&p->cpus);
 	for (; p->nthreads < workers; p->nthreads++)
-		if (thread_start(&p->threads[p->nthreads], pool_main, p, e) < 0) {
+		if (pool_start(p, p->nthreads, e) < 0) {
 			pool_free(p);
 			return -1;
 		}
