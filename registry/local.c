@@ -119,6 +119,38 @@ static int put_offer(struct store *s, const struct offer *o, struct image_row *r
 	return 0;
 }
 
+/* 1: the image is filed already, under all these names; 0; -1. */
+static int is_filed(struct store *s, const struct offer *o, struct err *e)
+{
+	auto_buf struct buf text = { 0 };
+	struct digest manifest;
+	struct image_row row;
+	int r;
+
+	offer_manifest(o, &text);
+	manifest = digest_of(text.p, text.n);
+	r = images_by_manifest(s, &manifest, &row, e);
+	for (size_t i = 0; i < o->names.n && r > 0; i++) {
+		r = images_by_name(s, o->names.v[i], &row, e);
+		if (r > 0 && !digest_eq(&row.manifest, &manifest))
+			r = 0;
+	}
+	return r;
+}
+
+/* An image that is filed already is only dated anew. A power cut may lose that: it is not worth a sync. */
+static int begin_put(struct store *s, const struct offer *o, struct tx *tx, struct err *e)
+{
+	int r;
+
+	if (db_begin_lazy(store_db(s), tx, e) < 0)
+		return -1;
+	r = is_filed(s, o, e);
+	if (r != 0)
+		return MIN(r, 0);
+	return db_commit(tx, e) < 0 ? -1 : db_begin(store_db(s), tx, e);
+}
+
 int local_put(struct store *s, const struct config *c, const char *name, struct image_row *ret, struct err *e)
 {
 	auto_offers struct offers list = { 0 };
@@ -130,7 +162,7 @@ int local_put(struct store *s, const struct config *c, const char *name, struct 
 	o->config = config_clone(c);
 	if (name)
 		strv_add(&o->names, name);
-	if (offer_layers(s, o, e) < 0 || db_begin(store_db(s), &tx, e) < 0 || put_offer(s, o, &row, e) < 0 ||
+	if (offer_layers(s, o, e) < 0 || begin_put(s, o, &tx, e) < 0 || put_offer(s, o, &row, e) < 0 ||
 	    db_commit(&tx, e) < 0)
 		return -1;
 	if (ret)
