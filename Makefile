@@ -14,7 +14,7 @@ PKG_LIBS ?= $(if $(filter 1,$(STATIC)),-Wl$(comma)-Bstatic $(LIBS_STATIC) -Wl$(c
 comma := ,
 WARN := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 
-base    := arena clock err event fault fs hash str task util
+base    := arena clock err event fault fs hash isal str stream task unzip util zip
 image   := config config_json descriptor digest manifest media passwd platform ref
 parser  := ast check diag directive dockerfile dotenv expand flags flags_chmod flags_mount glob heredoc ignore instr json lex parse pattern source words
 cache   := archive blob builds db df diff erofs erofs_mount erofs_plan erofs_tree erofs_write extract gc gc_rows hash_pipe images keys layer lease listing names overlay pin scan schema seal set snapshot split statcache store tar_pax tar_read tar_write treehash treewalk unpack usage whiteout
@@ -26,7 +26,7 @@ runtime/network := ipam link net netlink nft resolv
 builder := commit copy copy_dest copy_match copy_tree export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users why work
 engine  := build build_context build_report image container run run_io run_mount run_record run_spec run_volume images import transfer
 cli     := cmd_build cmd_complete cmd_debug cmd_df cmd_gc cmd_ps cmd_rm cmd_run cmd_why format jsonl opt plain progress session table template template_funcs template_run tree cmd_history cmd_images cmd_inspect cmd_tag cmd_transfer image_json cmd_info
-tests/unit := main arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template dockerfile expand flags ignore words why erofs erofs_image erofs_kit erofs_mount erofs_tree net container run_args sandbox tmp_tree layer tar treehash copy
+tests/unit := main zip arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template dockerfile expand flags ignore words why erofs erofs_image erofs_kit erofs_mount erofs_tree net container run_args sandbox tmp_tree layer tar treehash copy
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 
 src   = $(foreach r,$(1),$(addprefix $(r)/,$($(r))))

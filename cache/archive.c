@@ -11,6 +11,7 @@ static const char zeros[64 << 10];
 
 struct archive_in {
 	struct archive *a;
+	struct unzip *zip;		/* archive_unzip(): undoes what it can, libarchive the rest */
 	bytes_get get;
 	void *arg;
 	int own_fd;			/* what get reads in archive_open_tar() */
@@ -65,6 +66,7 @@ void archive_close(struct archive_in *in)
 	if (!in)
 		return;
 	archive_read_free(in->a);
+	unzip_free(in->zip);
 	err_clear(&in->src);
 	buf_done(&in->path);
 	buf_done(&in->link);
@@ -94,9 +96,18 @@ static int count_out(struct archive_in *in, size_t n, struct err *e)
 
 int archive_unzip(bytes_get get, void *arg, struct archive_in **ret, struct err *e)
 {
-	struct archive_in *in = in_new(get, arg);
+	struct archive_in *in;
+	struct unzip *zip;
 	int r;
 
+	if (unzip_new(get, arg, &zip, e) < 0)
+		return -1;
+	in = in_new(unzip_get, zip);
+	in->zip = zip;
+	if (!unzip_foreign(zip)) {
+		*ret = in;
+		return 0;
+	}
 	archive_read_support_format_raw(in->a);
 	archive_read_support_format_empty(in->a);
 	r = archive_read_open(in->a, in, NULL, read_source, NULL);
@@ -117,6 +128,8 @@ ssize_t archive_get(void *arg, void *p, size_t n, struct err *e)
 	struct archive_in *in = arg;
 	la_ssize_t got;
 
+	if (in->zip && !unzip_foreign(in->zip))
+		return unzip_get(in->zip, p, n, e);
 	if (in->ended)
 		return 0;
 	got = archive_read_data(in->a, p, n);

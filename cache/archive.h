@@ -3,11 +3,12 @@
 #ifndef CACHE_ARCHIVE_H
 #define CACHE_ARCHIVE_H
 
+#include "base/zip.h"
 #include "cache/tar.h"
 
 /* What may come out of so many bytes: ARCHIVE_RATIO times as many, but always ARCHIVE_FREE. */
-#define ARCHIVE_RATIO 2000u
-#define ARCHIVE_FREE ((uint64_t)4 << 30)
+#define ARCHIVE_RATIO UNZIP_RATIO
+#define ARCHIVE_FREE UNZIP_FREE
 #define ARCHIVE_ENTRIES_MAX 5000000u
 
 struct archive_in;

@@ -7,12 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/err.h"
 #include "base/str.h"
-
-/* A sink and a source of bytes. Put returns 0 or -1; get returns how many came (0: the end) or -1. */
-typedef int (*bytes_put)(void *arg, const void *p, size_t n, struct err *e);
-typedef ssize_t (*bytes_get)(void *arg, void *p, size_t n, struct err *e);
+#include "base/stream.h"
 
 /* bytes_get for a file descriptor: arg is an int *. */
 ssize_t bytes_get_fd(void *arg, void *p, size_t n, struct err *e);

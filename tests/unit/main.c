@@ -25,6 +25,7 @@ int main(void)
 		suite_flags,
 		suite_ignore,
 		suite_words,
+		suite_zip,
 		suite_erofs,
 		suite_erofs_mount,
 		suite_fs,

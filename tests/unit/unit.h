@@ -41,6 +41,7 @@ int suite_expand(void);
 int suite_flags(void);
 int suite_ignore(void);
 int suite_words(void);
+int suite_zip(void);
 int suite_task(void);
 int suite_db(void);
 int suite_store(void);
