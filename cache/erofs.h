@@ -69,6 +69,9 @@ NODISCARD int erofs_write(struct erofs *w, uint64_t tar_size, const struct diges
  */
 NODISCARD int erofs_mount(int index, int tar, int *ret, struct err *e);
 
+/* Is the file an index as this program writes them, and whole? (One of another version is made anew from its tar.) */
+bool erofs_current(int index);
+
 /* Could an index that lies on dir's file system be mounted? An empty one is, for a moment: 0.3 ms, nothing is left.
  * Errors: ERR_SYS, whose hint says which condition is missing. */
 NODISCARD int erofs_try(int dir, struct err *e);

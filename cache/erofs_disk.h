@@ -12,6 +12,7 @@
 #define EROFS_BLOCK_BITS 9		/* a tar's files begin at multiples of 512 bytes: so must blocks */
 #define EROFS_BLOCK 512u
 #define EROFS_SUPER_AT 1024u
+#define EROFS_LABEL "tare index 1"	/* at most 16 bytes; another one for each change of what an index says */
 #define EROFS_SLOT 32u			/* inodes begin at multiples of it */
 
 #define EROFS_COMPAT_CHECKSUM 1u	/* the superblock's block has a CRC-32C */

@@ -2,12 +2,14 @@
 /* Mounting an index with its tar straight from their files. Linux Documentation/filesystems/erofs.rst "device=". */
 #include "cache/erofs.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/mount.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 
 #include "base/fs.h"
+#include "cache/erofs_disk.h"
 
 static int set_file(int fs, const char *key, int fd)
 {
@@ -53,6 +55,16 @@ int erofs_mount(int index, int tar, int *ret, struct err *e)
 	}
 	*ret = fd;
 	return 0;
+}
+
+bool erofs_current(int index)
+{
+	struct erofs_disk_super s;
+	struct stat st;
+
+	return pread(index, &s, sizeof(s), EROFS_SUPER_AT) == (ssize_t)sizeof(s) && fstat(index, &st) == 0 &&
+	       le32toh(s.magic) == EROFS_MAGIC && memcmp(s.label, EROFS_LABEL, sizeof(EROFS_LABEL) - 1) == 0 &&
+	       (uint64_t)st.st_size == (uint64_t)le32toh(s.blocks) * EROFS_BLOCK;
 }
 
 static int put_fd(void *arg, const void *p, size_t n, struct err *e)

@@ -85,6 +85,7 @@ static void emit_super(struct out *o, const struct erofs_plan *p, uint64_t tar_s
 	b.s.device_slot = htole16((EROFS_SUPER_AT + sizeof(b.s)) / sizeof(b.d));
 	b.d.blocks = htole32((uint32_t)(erofs_align(tar_size, EROFS_BLOCK) / EROFS_BLOCK));
 	b.d.first = b.s.blocks;
+	memcpy(b.s.label, EROFS_LABEL, sizeof(EROFS_LABEL) - 1);
 	if (diff_id) {
 		memcpy(b.s.uuid, diff_id->b, sizeof(b.s.uuid));
 		memcpy(b.d.tag, digest_hex(diff_id, hex), sizeof(b.d.tag));

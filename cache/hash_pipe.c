@@ -2,16 +2,23 @@
 /* A ring of buffers between the one who has bytes and the thread that hashes them. */
 #include "cache/hash_pipe.h"
 
+#include <fcntl.h>
+
+#include "base/fs.h"
 #include "base/task.h"
 
 #define SLOT ((size_t)512 << 10)
 #define SLOTS 4u
+#define WRITE_OUT (8u << 20)
 
 struct hash_pipe {
 	struct hasher h;		/* the thread's, once there is one */
 	char *slot[SLOTS];
 	size_t fill;			/* bytes in the slot that is being filled */
+	size_t written;			/* of its bytes, to fd */
 	uint64_t size;
+	uint64_t out, synced;		/* written altogether; of these: the disk was told of */
+	int fd;				/* -1: only hash */
 	bool started, joined;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -25,6 +32,7 @@ struct hash_pipe *hash_pipe_new(void)
 {
 	struct hash_pipe *h = xcalloc(1, sizeof(*h));
 
+	h->fd = -1;
 	hasher_init(&h->h, HASH_SHA256);
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->changed, NULL);
@@ -55,16 +63,55 @@ static void *hash_main(void *arg)
 	return NULL;
 }
 
-/* The slot is full: hand it over, wait until the next one is free. */
+void hash_pipe_to(struct hash_pipe *h, int fd)
+{
+	h->fd = fd;
+}
+
+/* Write the rest of slot k, and have the disk begin with what is complete: publishing waits for it. */
+static int write_slot(struct hash_pipe *h, unsigned k, struct err *e)
+{
+	if (h->fd < 0 || h->fill == h->written)
+		return 0;
+	if (fs_write_all(h->fd, h->slot[k] + h->written, h->fill - h->written, e) < 0)
+		return -1;
+	h->out += h->fill - h->written;
+	h->written = h->fill;
+	if (h->out - h->synced >= WRITE_OUT) {
+		(void)sync_file_range(h->fd, (off_t)h->synced, WRITE_OUT, SYNC_FILE_RANGE_WRITE);
+		h->synced += WRITE_OUT;
+	}
+	return 0;
+}
+
+int hash_pipe_flush(struct hash_pipe *h, struct err *e)
+{
+	return h->fill ? write_slot(h, h->given % SLOTS, e) : 0;
+}
+
+static void give_slot(struct hash_pipe *h)
+{
+	auto_lock pthread_mutex_t *held = lock_hold(&h->lock);
+
+	h->given++;
+	pthread_cond_signal(&h->changed);
+}
+
+/* The slot is full: hand it over, write it, wait until the next one is free. */
 static int next_slot(struct hash_pipe *h, struct err *e)
 {
+	unsigned k = h->given % SLOTS;
+	int r;
+
 	if (!h->started && thread_start(&h->thread, hash_main, h, e) < 0)
 		return -1;
 	h->started = true;
-	h->fill = 0;
+	give_slot(h);
+	r = write_slot(h, k, e);
+	h->fill = h->written = 0;
+	if (r < 0)
+		return -1;
 	auto_lock pthread_mutex_t *held = lock_hold(&h->lock);
-	h->given++;
-	pthread_cond_signal(&h->changed);
 	while (h->given - h->hashed == SLOTS)
 		pthread_cond_wait(&h->changed, &h->lock);
 	return 0;

@@ -11,6 +11,7 @@
 #include "cache/db.h"
 #include "cache/hash_pipe.h"
 #include "cache/layer_dir.h"
+#include "cache/lease.h"
 #include "cache/split.h"
 #include "cache/store.h"
 
@@ -19,6 +20,7 @@ struct layer *layer_new(int fd, int home, const char *name)
 	struct layer *l = xcalloc(1, sizeof(*l));
 
 	atomic_init(&l->refs, 1);
+	pthread_mutex_init(&l->lock, NULL);
 	l->fd = fd;
 	l->home = home;
 	l->name = name ? xstrdup(name) : NULL;
@@ -35,11 +37,38 @@ void layer_unref(struct layer *l)
 {
 	if (!l || atomic_fetch_sub(&l->refs, 1) > 1)
 		return;
-	close(l->fd);
+	if (l->fd >= 0)
+		close(l->fd);
 	if (l->home >= 0)
 		close(l->home);
+	pthread_mutex_destroy(&l->lock);
 	free(l->name);
 	free(l);
+}
+
+int layer_home(struct lease *l, int *ret, struct err *e)
+{
+	char id[STORE_ID_MAX];
+
+	store_id(id);
+	if (mkdirat(lease_dirfd(l), id, 0700) < 0)
+		return err_sys(e, "create a directory for a layer");
+	*ret = openat(lease_dirfd(l), id, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return *ret < 0 ? err_sys(e, "create a directory for a layer") : 0;
+}
+
+int layer_mount(struct layer *l, struct err *e)
+{
+	auto_lock pthread_mutex_t *held = lock_hold(&l->lock);
+	char hex[DIGEST_TEXT_MAX];
+	int dir;
+
+	if (l->fd >= 0)
+		return 0;
+	if (l->home >= 0)
+		return layer_tar_mount(l->store, l->home, l->name, &l->fd, e);
+	dir = store_dir(l->store, STORE_LAYERS, e);
+	return dir < 0 ? -1 : layer_tar_mount(l->store, dir, digest_hex(&l->diff_id, hex), &l->fd, e);
 }
 
 int layer_fd(const struct layer *l)
@@ -64,6 +93,13 @@ static int no_layer(const struct digest *d, enum err_kind kind, const char *why,
 	return err_set(e, kind, "layer %s %s", digest_text(d, text), why);
 }
 
+static bool has_tar(int dir, const char *hex)
+{
+	auto_free char *name = xasprintf("%s.tar", hex);
+
+	return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
 int layer_open(struct store *s, const struct digest *diff_id, struct layer **ret, struct err *e)
 {
 	auto_stmt struct stmt st = { 0 };
@@ -81,12 +117,13 @@ int layer_open(struct store *s, const struct digest *diff_id, struct layer **ret
 	if (dir < 0)
 		return -1;
 	fd = openat(dir, digest_hex(diff_id, hex), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
+	if (fd < 0 && errno == ENOENT && !has_tar(dir, hex))
 		return err_hint((no_layer(diff_id, ERR_CORRUPT, "has lost its files", e), e),
 				"run tare gc; then pull or build the image anew");
-	if (fd < 0)
+	if (fd < 0 && errno != ENOENT)
 		return err_sys(e, "open layer %s", hex);
 	*ret = layer_new(take_fd(&fd), -1, NULL);
+	(*ret)->store = s;
 	(*ret)->sealed = (*ret)->stored = true;
 	(*ret)->diff_id = *diff_id;
 	(*ret)->tar_size = (uint64_t)stmt_int(&st, 0);
@@ -130,21 +167,23 @@ static int rename_part(const struct layer *l, int dir, const char *suffix, const
 
 	if (renameat(l->home, from, dir, to) == 0 || errno == EEXIST || errno == ENOTEMPTY)
 		return 0;
-	if (errno == ENOENT && *suffix)
+	if (errno == ENOENT && (l->tar ? strcmp(suffix, ".tar") != 0 : *suffix != '\0'))
 		return 0;
 	return err_sys(e, "store layer %s", hex);
 }
 
-/* Sidecars first: whoever sees the directory sees all. A fresh sidecar may replace an old one: the same bytes. */
-static int rename_layer(const struct layer *l, int dir, struct err *e)
+/* Sidecars first: whoever sees the tar or the directory sees all. A fresh one may replace an old one: the same bytes. */
+static int rename_layer(struct layer *l, int dir, struct err *e)
 {
+	auto_lock pthread_mutex_t *held = lock_hold(&l->lock);
 	char hex[DIGEST_TEXT_MAX];
 
 	digest_hex(&l->diff_id, hex);
-	if (rename_part(l, dir, ".lost", hex, e) < 0 || rename_part(l, dir, ".split", hex, e) < 0)
+	if (rename_part(l, dir, ".lost", hex, e) < 0 || rename_part(l, dir, ".split", hex, e) < 0 ||
+	    rename_part(l, dir, ".erofs", hex, e) < 0)
 		return -1;
 	fault_point("layer.sidecar");
-	if (rename_part(l, dir, "", hex, e) < 0)
+	if (rename_part(l, dir, ".tar", hex, e) < 0 || rename_part(l, dir, "", hex, e) < 0)
 		return -1;
 	fault_point("layer.renamed");
 	return 0;
@@ -153,7 +192,7 @@ static int rename_layer(const struct layer *l, int dir, struct err *e)
 static int put_rows(struct store *s, struct layer *const *layers, size_t n, struct err *e)
 {
 	static const char sql[] = "INSERT OR IGNORE INTO layers (diff_id, form, tar_size, disk_size, entries, created)"
-				  " VALUES (?, 'tree', ?, ?, ?, ?)";
+				  " VALUES (?, ?, ?, ?, ?, ?)";
 	auto_tx struct tx tx = { 0 };
 
 	if (db_begin(store_db(s), &tx, e) < 0)
@@ -161,7 +200,8 @@ static int put_rows(struct store *s, struct layer *const *layers, size_t n, stru
 	for (size_t i = 0; i < n; i++) {
 		const struct layer *l = layers[i];
 
-		if (db_run(store_db(s), sql, BIND(db_digest(&l->diff_id), db_int((int64_t)l->tar_size),
+		if (db_run(store_db(s), sql, BIND(db_digest(&l->diff_id), db_text(l->tar ? "tar" : "tree"),
+						  db_int((int64_t)l->tar_size),
 						  db_int((int64_t)l->disk_size), db_int((int64_t)l->entries),
 						  db_int(clock_now_ns())), e) < 0)
 			return -1;
@@ -194,9 +234,36 @@ static int pick_new(struct store *s, struct layer *const *layers, size_t n, stru
 /* The store has it: where it was made is of no more use. (A build of 500 steps holds 500 handles.) */
 static void forget_homes(struct layer *const *layers, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		auto_lock pthread_mutex_t *held = lock_hold(&layers[i]->lock);
+
 		if (layers[i]->home >= 0)
 			close(take_fd(&layers[i]->home));
+	}
+}
+
+static int sync_part(const struct layer *l, const char *suffix, struct err *e)
+{
+	auto_free char *name = xasprintf("%s%s", l->name, suffix);
+	auto_fd int fd = openat(l->home, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 || fdatasync(fd) < 0 ? err_sys(e, "sync a layer") : 0;
+}
+
+/* The layers' data reach the disk. A tar form is two files, and what else the file system is busy with need not be
+ * waited for; many files are better told by one call. */
+static int sync_data(struct layer *const *layers, size_t n, int dir, struct err *e)
+{
+	bool few = n <= 4;
+
+	for (size_t i = 0; i < n; i++)
+		few = few && layers[i]->tar && layers[i]->fd < 0;
+	if (!few)
+		return syncfs(dir) < 0 ? err_sys(e, "sync the store") : 0;
+	for (size_t i = 0; i < n; i++)
+		if (sync_part(layers[i], ".tar", e) < 0 || sync_part(layers[i], ".erofs", e) < 0)
+			return -1;
+	return 0;
 }
 
 int layer_publish(struct store *s, struct layer *const *layers, size_t n, struct err *e)
@@ -213,8 +280,10 @@ int layer_publish(struct store *s, struct layer *const *layers, size_t n, struct
 		return 0;
 	}
 	sync = fs_reopen(dir, O_RDONLY | O_DIRECTORY);
-	if (sync < 0 || syncfs(sync) < 0)
-		return err_sys(e, "sync the store");
+	if (sync < 0)
+		return err_sys(e, "open the store's layers");
+	if (sync_data(fresh, nfresh, sync, e) < 0)
+		return -1;
 	fault_point("layer.synced");
 	for (size_t i = 0; i < nfresh; i++)
 		if (rename_layer(fresh[i], dir, e) < 0)
@@ -254,13 +323,14 @@ int layer_read(struct job *j, struct store *s, const struct digest *diff_id, byt
 	struct seal_sum sum;
 	struct digest got;
 	int dir = store_dir(s, STORE_LAYERS, e);
-	bool split;
+	bool found;
 
 	if (dir < 0 || layer_open(s, diff_id, &l, e) < 0)
 		return -1;
 	digest_hex(diff_id, hex);
-	if (split_emit(j, dir, hex, l->fd, check_put, &c, &split, e) < 0 ||
-	    (!split && seal_emit(j, l->fd, check_put, &c, &sum, e) < 0))
+	if (layer_tar_emit(j, dir, hex, check_put, &c, &found, e) < 0 ||
+	    (!found && split_emit(j, dir, hex, l->fd, check_put, &c, &found, e) < 0) ||
+	    (!found && seal_emit(j, l->fd, check_put, &c, &sum, e) < 0))
 		return err_wrap(e, "read layer %s", hex);
 	got = hash_pipe_end(h);
 	if (!digest_eq(&got, diff_id))

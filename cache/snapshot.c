@@ -119,6 +119,15 @@ static int mount_ro(struct snapshot *s, struct err *e)
 	return r;
 }
 
+/* All layers are directories afterwards. */
+static int mount_each(const struct snapshot *s, struct err *e)
+{
+	for (size_t i = 0; i < s->nlayers; i++)
+		if (layer_mount(s->layers[i], e) < 0)
+			return -1;
+	return 0;
+}
+
 static struct snapshot *snapshot_new(int lease, struct layer *const *layers, size_t n)
 {
 	struct snapshot *s = xcalloc(1, sizeof(*s));
@@ -136,7 +145,7 @@ int snapshot_open(struct store *store UNUSED, struct lease *l, struct layer *con
 {
 	struct snapshot *s = snapshot_new(lease_dirfd(l), layers, n);
 
-	if ((rw ? mount_rw(s, e) : mount_ro(s, e)) < 0) {
+	if (mount_each(s, e) < 0 || (rw ? mount_rw(s, e) : mount_ro(s, e)) < 0) {
 		snapshot_free(s);
 		return err_wrap(e, "mount a tree of layers");
 	}
@@ -151,7 +160,7 @@ int snapshot_open_kept(int dir, struct layer *const *layers, size_t n, bool dura
 
 	s->durable = durable;
 	s->taken = true;	/* not ours to remove */
-	if (mount_kept(s, dir, e) < 0) {
+	if (mount_each(s, e) < 0 || mount_kept(s, dir, e) < 0) {
 		snapshot_free(s);
 		return err_wrap(e, "mount the container's tree");
 	}

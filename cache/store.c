@@ -19,6 +19,7 @@
 #include "cache/schema.h"
 
 struct store {
+	atomic_int layer_form;	/* cache/layer_form.c */
 	char *path;
 	int dirfd;
 	struct db *db;
@@ -226,6 +227,11 @@ int store_dirfd(const struct store *s)
 const char *store_path(const struct store *s)
 {
 	return s->path;
+}
+
+atomic_int *store_layer_form(struct store *s)
+{
+	return &s->layer_form;
 }
 
 struct db *store_db(struct store *s)

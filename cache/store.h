@@ -7,6 +7,8 @@
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
 
+#include <stdatomic.h>
+
 #include "base/err.h"
 #include "image/digest.h"
 
@@ -38,6 +40,7 @@ void store_close(struct store *s);
 int store_dirfd(const struct store *s);		/* the root directory; the store's */
 const char *store_path(const struct store *s);	/* absolute; for messages, files are opened by dirfd */
 struct db *store_db(struct store *s);
+atomic_int *store_layer_form(struct store *s);	/* for cache/layer_form.c alone: 0 until it is asked */
 /* A directory of the store, made if missing. Returns an fd that stays the store's, or -1. */
 NODISCARD int store_dir(struct store *s, enum store_dir which, struct err *e);
 const char *store_dir_name(enum store_dir which);	/* "blobs/sha256" */

@@ -4,9 +4,11 @@
 
 #include "base/fs.h"
 #include "cache/archive.h"
+#include "cache/erofs.h"
 #include "cache/extract.h"
 #include "cache/hash_pipe.h"
 #include "cache/layer_dir.h"
+#include "cache/layer_form.h"
 #include "cache/lease.h"
 #include "cache/names.h"
 #include "cache/split.h"
@@ -25,14 +27,10 @@ struct unpack {
 
 static int unpack_init(struct unpack *u, struct job *j, struct lease *lease, struct err *e)
 {
-	char id[STORE_ID_MAX];
-
 	*u = (struct unpack){ .job = j, .home = -1, .tree = -1 };
-	store_id(id);
-	if (mkdirat(lease_dirfd(lease), id, 0700) < 0)
-		return err_sys(e, "create a directory for a layer");
-	u->home = openat(lease_dirfd(lease), id, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (u->home < 0 || mkdirat(u->home, "u", 0755) < 0)
+	if (layer_home(lease, &u->home, e) < 0)
+		return -1;
+	if (mkdirat(u->home, "u", 0755) < 0)
 		return err_sys(e, "create a directory for a layer");
 	u->tree = openat(u->home, "u", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (u->tree < 0 || fchmodat(u->home, "u", 0755, 0) < 0)
@@ -144,8 +142,57 @@ static struct layer *layer_of(struct unpack *u)
 	return l;
 }
 
-int layer_unpack(struct job *j, struct store *s UNUSED, struct lease *lease, bytes_get get, void *arg,
-		 struct layer **ret, struct err *e)
+int layer_unpack_tree(struct job *j, int root, bytes_get get, void *arg, struct err *e)
+{
+	struct extract_opts o = { .root = root, .base = "", .layer = true, .now_ns = 0 };
+	struct unpack u = { .job = j, .home = -1, .tree = -1 };
+	struct tar_entry t;
+	int r;
+
+	u.tar = tar_read_new(get, arg, NULL, NULL);
+	u.x = extract_new(&o);
+	do {
+		r = job_check(j, e) < 0 ? -1 : tar_next(u.tar, &t, e);
+	} while (r > 0 && (r = put_entry(&u, &t, tar_bytes, e) < 0 ? -1 : 1) > 0);
+	if (r == 0)
+		r = extract_end(u.x, e);
+	unpack_done(&u);
+	return r;
+}
+
+struct tee {			/* bytes on their way into a layer in tar form */
+	struct job *job;
+	struct archive_in *in;
+	struct hash_pipe *pipe;
+};
+
+static ssize_t tee_get(void *arg, void *p, size_t n, struct err *e)
+{
+	struct tee *t = arg;
+	ssize_t got = job_check(t->job, e) < 0 ? -1 : archive_get(t->in, p, n, e);
+
+	return got > 0 && hash_pipe_put(t->pipe, p, (size_t)got, e) < 0 ? -1 : got;
+}
+
+static int unpack_to_tar(struct job *j, struct store *s, struct lease *lease, bytes_get get, void *arg,
+			 struct layer **ret, struct err *e)
+{
+	auto_archive struct archive_in *in = NULL;
+	struct layer_out o;
+	int r = layer_out_init(&o, s, lease, e);
+
+	if (r == 0)
+		r = archive_unzip(get, arg, &in, e);
+	if (r == 0)
+		r = erofs_read_tar(o.index, tee_get, &(struct tee){ j, in, o.pipe }, e);
+	if (r == 0)
+		r = layer_out_end(&o, ret, e);
+	layer_out_done(&o);
+	return r < 0 ? err_wrap(e, "unpack a layer") : 0;
+}
+
+static int unpack_to_tree(struct job *j, struct lease *lease, bytes_get get, void *arg, struct layer **ret,
+			  struct err *e)
 {
 	struct unpack u;
 	struct layer *l;
@@ -164,6 +211,17 @@ int layer_unpack(struct job *j, struct store *s UNUSED, struct lease *lease, byt
 	unpack_done(&u);
 	*ret = l;
 	return 0;
+}
+
+int layer_unpack(struct job *j, struct store *s, struct lease *lease, bytes_get get, void *arg, struct layer **ret,
+		 struct err *e)
+{
+	enum layer_form form;
+
+	if (layer_form(s, &form, e) < 0)
+		return -1;
+	return form == LAYER_FORM_TAR ? unpack_to_tar(j, s, lease, get, arg, ret, e) :
+		unpack_to_tree(j, lease, get, arg, ret, e);
 }
 
 static int import_tar(struct unpack *u, bytes_get get, void *arg, struct err *e)

@@ -10,11 +10,11 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "cache/erofs.h"
 #include "runtime/sandbox/cgroup.h"
 #include "runtime/sandbox/ns.h"
 #include "runtime/sandbox/userns.h"
@@ -115,40 +115,18 @@ static void try_overlay(struct probe *p, const char *scratch)
 
 /* ---- the rest ---- */
 
-static bool kernel_is(unsigned major, unsigned minor)
+/* The same question that cache/layer_form asks of the store. */
+static void try_erofs(struct probe *p, const char *scratch)
 {
-	struct utsname u;
-	struct str rest, a, b;
-	uint64_t x, y;
-	size_t n = 0;
+	auto_fd int dir = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_err struct err e = { 0 };
 
-	if (uname(&u) < 0)
-		return false;
-	rest = str_of(u.release);
-	a = str_cut(&rest, '.');
-	while (n < rest.n && rest.p[n] >= '0' && rest.p[n] <= '9')
-		n++;
-	b = str_sub(rest, 0, n);
-	return str_to_u64(a, 10, &x) && str_to_u64(b, 10, &y) &&
-	       (x > major || (x == major && y >= minor));
-}
-
-static void try_erofs(struct probe *p, const char *scratch UNUSED)
-{
-	auto_fd int fs = (int)syscall(SYS_fsopen, "erofs", FSOPEN_CLOEXEC);
-
-	if (fs < 0 && errno == EPERM)
-		no(p, xstrdup("an ordinary user may not mount it"), NULL);
-	else if (fs < 0)
-		no(p, xasprintf("the kernel does not know it: %s", strerror(errno)),
-		   "layers are kept as directories");
-	else if (inside_userns())
-		no(p, xstrdup("an ordinary user may not mount it"), NULL);
-	else if (!kernel_is(6, 12))
-		no(p, xstrdup("mounts from files need Linux 6.12"),
-		   "layers are kept as directories");
+	if (dir >= 0 && erofs_try(dir, &e) == 0)
+		yes(p, xstrdup("from files: layers of COPY, ADD, load and import are tars that are mounted"));
+	else if (dir >= 0)
+		no(p, xasprintf("%s; layers are kept as directories", err_text(&e)), e.hint);
 	else
-		yes(p, xstrdup("from files"));
+		no(p, xasprintf("open %s: %s", scratch, strerror(errno)), NULL);
 }
 
 static bool map_one(pid_t pid, const char *map)

@@ -9,6 +9,8 @@ Fixtures of the end-to-end tests.
     as_user      as_user(user): a Tare on a store of that user's
     tmp          a scratch directory of the test, on a memory file system where there is one
     small_disk   small_disk(megabytes): a file system that gets full
+    ext4         the session's directory on a journaled ext4, where layers can be in tar form
+    tared        a Tare on a fresh store there, in tar form
 
 Helpers (link, hardlink, free_port, wait_for, alive, run ...) are in harness.py, the reader of saved
 images in image.py. Environment: TARE (the program), TARE_TEST_DIR (scratch), TARE_TEST_SLOW (factor).
@@ -172,3 +174,36 @@ def small_disk(tmp):
             undo.callback(subprocess.run, ["umount", "-l", d], capture_output=True)
             return d
         yield make
+
+
+def ext4_mount(top, megabytes):
+    """A journaled ext4 in a file, mounted at top/disk."""
+    if not ROOT:
+        pytest.skip("needs root to mount")
+    image, disk = top / "disk.img", top / "disk"
+    disk.mkdir()
+    with open(image, "wb") as f:
+        f.truncate(megabytes << 20)
+    harness.run(["mkfs.ext4", "-q", "-F", "-O", "has_journal", "-E", "lazy_itable_init=1,nodiscard", image], check=True)
+    r = harness.run(["mount", "-o", "loop", image, disk])
+    if r.code:
+        pytest.skip(f"no loop device here: {r.err.strip()}")
+    return disk
+
+
+@pytest.fixture(scope="session")
+def ext4(scratch, watch):
+    top = pathlib.Path(tempfile.mkdtemp(prefix="ext4", dir=scratch))
+    disk = ext4_mount(top, 2048)
+    watch.known.add(f"mount {disk}")
+    yield disk
+    subprocess.run(["umount", "-l", disk], capture_output=True)
+
+
+@pytest.fixture
+def tared(binary, ext4):
+    d = pathlib.Path(tempfile.mkdtemp(prefix="t", dir=ext4))
+    t = harness.Tare(binary, d / "store", scratch=d)
+    t.env_extra["TARE_LAYER_FORM"] = "tar"
+    yield t
+    remove(d)

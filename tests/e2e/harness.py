@@ -326,8 +326,8 @@ class Tare:
     def env(self, extra=None):
         e = {k: v for k, v in os.environ.items()
              if not k.startswith(("TARE_", "XDG_", "BUILDKIT_", "SOURCE_DATE_EPOCH"))}
-        for k in ("TARE_FAULT", "TARE_TEST_SLOW"):
-            e.pop(k, None)
+        if self.user is None and "TARE_LAYER_FORM" in os.environ:    # of the whole session
+            e["TARE_LAYER_FORM"] = os.environ["TARE_LAYER_FORM"]
         e["TARE_ROOT"] = self.root
         e["LC_ALL"] = "C.UTF-8"
         if self.user is not None:

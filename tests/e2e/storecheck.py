@@ -30,6 +30,13 @@ def check(root, clean=False):
     stems = {n.partition(".")[0] for n in files}
     assert layers <= stems, f"rows without files: {layers - stems}"
     assert used <= layers, f"used without a row: {used - layers}"
+    for n in files:
+        stem, _, suffix = n.partition(".")
+        assert suffix in ("", "tar", "erofs", "split", "lost"), f"a stranger: layers/{n}"
+        if suffix == "tar":
+            assert sha256(root / "layers" / n) == stem, f"layer {n}"
+        elif suffix:
+            assert stem in files or f"{stem}.tar" in files or stem not in layers, f"only {n} of a layer"
     blobs = names(root / "blobs" / "sha256")
     for b in blobs:
         assert hashlib.sha256((root / "blobs" / "sha256" / b).read_bytes()).hexdigest() == b, f"blob {b}"
@@ -42,6 +49,11 @@ def check(root, clean=False):
         assert blobs == needed, f"stray blobs: {blobs - needed}"
         assert names(root / "work") <= {"pins", "locks"}, f"stray work: {names(root / 'work')}"
         assert names(root / "builds") <= builds, f"stray logs: {names(root / 'builds') - builds}"
+
+
+def sha256(path):
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def names(directory):

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers in tar form: a tar and its index, mounted by the kernel. Issue: layers that are mounted, not unpacked."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import harness
+import storecheck
+
+pytestmark = pytest.mark.root
+
+
+def layer_files(t):
+    return sorted(p.name for p in pathlib.Path(t.root, "layers").iterdir())
+
+
+def suffixes(t):
+    return {n.partition(".")[2] for n in layer_files(t)}
+
+
+@pytest.fixture(scope="module")
+def archive(binary, scratch, busybox_tar):
+    """An image with deletions, links, odd modes and capabilities, saved by a store in tree form."""
+    top = scratch / "layers-archive"
+    top.mkdir()
+    t = harness.Tare(binary, top / "store", scratch=top)
+    t.env_extra["TARE_LAYER_FORM"] = "tree"
+    t("import", busybox_tar, "busybox")
+    t.build("FROM busybox\n"
+            "RUN mkdir -p /d/sub /gone /opaque && echo one >/d/one && echo two >/d/sub/two && echo x >/gone/x && echo o >/opaque/old\n"
+            "RUN rm -r /gone /d/sub && ln /d/one /d/hard && ln -s /d/one /sym && chmod 4755 /d/one && mkfifo /pipe\n"
+            "RUN rm -r /opaque && mkdir /opaque && echo new >/opaque/new && chown 1:2 /opaque\n", "-t", "x")
+    t("save", "-o", top / "x.tar", "x")
+    assert suffixes(t) <= {"", "split"}
+    return top / "x.tar"
+
+
+LOOK = "stat -c '%n %f %u %g %Y' /d /opaque /bin; ls -l /d/one /d/hard /sym /pipe; cat /sym /opaque/new; ls /opaque /d; test ! -e /gone && cat /bin/busybox | sha256sum"
+
+
+def test_loaded_layers_are_mounted(tare, tared, archive, tmp):
+    """The same image, loaded in both forms: the same tree, the same bytes again, no file made of a layer's."""
+    tare.env_extra["TARE_LAYER_FORM"] = "tree"
+    seen = []
+    for t in (tare, tared):
+        t("load", "-i", archive)
+        seen.append((t.run("x", "sh", "-c", LOOK).out, t.layers("x"), t.saved("x").check().id))
+        t("save", "-o", tmp / "again.tar", "x")
+        assert (tmp / "again.tar").read_bytes() == archive.read_bytes()
+    assert seen[0] == seen[1]
+    assert suffixes(tare) == {"", "split"} and suffixes(tared) == {"tar", "erofs"}
+    storecheck.check(tared.root)
+    tared("rmi", "x")
+    tared("gc", "--all")
+    assert layer_files(tared) == []
+
+
+def test_steps_on_mounted_layers(tared, archive):
+    """RUN, COPY --from and a RUN mount above tar form; a layer made by RUN is a directory."""
+    tared("load", "-i", archive)
+    r = tared.build("FROM x AS a\nRUN echo changed >>/d/one && rm /sym && test -p /pipe\n"
+                    "FROM x\nCOPY --from=a /d /copied\nRUN --mount=from=a,target=/m cat /m/d/hard >/seen\n", "-t", "y")
+    assert tared.run("y", "cat", "/copied/one", "/copied/hard", "/seen").out == "one\nchanged\none\none\n", r    # copying up parts hard links
+    assert "" in suffixes(tared) and "tar" in suffixes(tared)
+    tared.saved("y").check()
+
+
+@pytest.mark.parametrize("damage", ["gone", "short", "old", "noise"])
+def test_index_is_made_anew(tared, archive, damage):
+    tared("load", "-i", archive)
+    want = tared.run("x", "sh", "-c", LOOK).out
+    for p in pathlib.Path(tared.root, "layers").glob("*.erofs"):
+        whole = p.read_bytes()
+        os.unlink(p)
+        if damage == "short":
+            p.write_bytes(whole[:len(whole) // 2])
+        if damage == "old":
+            p.write_bytes(whole.replace(b"tare index 1", b"tare index 0", 1))
+        if damage == "noise":
+            p.write_bytes(whole[:1200] + bytes(range(256)) + whole[1456:])
+    assert tared.run("x", "sh", "-c", LOOK).out == want
+    storecheck.check(tared.root)
+
+
+def test_store_that_moved(tared, archive, tmp, binary):
+    """On a file system where no index can be mounted, a tar-form layer is unpacked once, for good."""
+    tared("load", "-i", archive)
+    want = tared.run("x", "sh", "-c", LOOK).out
+    shutil.copytree(tared.root, tmp / "moved", symlinks=True)
+    t = harness.Tare(binary, tmp / "moved", scratch=tmp)
+    assert t.run("x", "sh", "-c", LOOK).out == want
+    assert suffixes(t) == {"", "tar", "erofs"}
+    storecheck.check(t.root)
+    before = {n: os.stat(pathlib.Path(t.root, "layers", n)).st_ino for n in layer_files(t)}
+    assert t.run("x", "sh", "-c", LOOK).out == want
+    assert before == {n: os.stat(pathlib.Path(t.root, "layers", n)).st_ino for n in layer_files(t)}
+    assert t.saved("x").check().id == tared.saved("x").check().id
+    t.build("FROM x\nRUN echo more >/more\n", "-t", "y")
+    assert t.run("y", "cat", "/more").out == "more\n"
+    t("rmi", "x", "y")
+    t("gc", "--all")
+    assert layer_files(t) == []
+
+
+def test_damaged_tar(tared, archive):
+    tared("load", "-i", archive)
+    big = max(pathlib.Path(tared.root, "layers").glob("*.tar"), key=lambda p: p.stat().st_size)
+    with open(big, "r+b") as f:
+        f.seek(big.stat().st_size // 2)
+        f.write(b"damaged")
+    tared.fails("save", "-o", tared.scratch / "y.tar", "x", says="is damaged")
+
+
+def test_form_that_is_none(tare, archive):
+    tare.fails("load", "-i", archive, says="it may be tree or tar", env={"TARE_LAYER_FORM": "zip"})
+
+
+def test_info_tells_why(tare, tared):
+    assert "layers are kept as directories" in tare("info").out
+    assert "tars that are mounted" in tared("info").out
+
+
+def test_executables_and_shared_layers(tared, busybox_tar, binary):
+    """Programs run from the mount, files of it are mapped, two containers use one layer at the same time."""
+    tared("import", busybox_tar, "busybox")
+    tared("save", "-o", tared.scratch / "b.tar", "busybox")
+    tared("rmi", "busybox")
+    tared("gc", "--all")
+    tared("load", "-i", tared.scratch / "b.tar")
+    assert suffixes(tared) == {"tar", "erofs"}
+    with tared.start("run", "--rm", "--network", "none", "busybox", "sh", "-c", "echo up; exec sleep 60") as one:
+        one.expect("up")
+        assert tared.run("busybox", "sh", "-c", "grep -c ' /bin/busybox\\| [0-9]* */bin/' /proc/self/maps").out != "0\n"
+        tared("gc", "--all")
+        assert tared.run("busybox", "echo", "still").out == "still\n"
+        one.stop(signal.SIGKILL)
+
+
+def test_killed_while_loading(tared, archive):
+    """kill -9 at each durable step of a load in tar form."""
+    for n in range(1, 60):
+        t = harness.Tare(tared.binary, tared.scratch / f"s{n}", scratch=tared.scratch)
+        t.env_extra = dict(tared.env_extra)
+        r = t("load", "-i", archive, code=None, env={"TARE_FAULT": f"*:{n}"})
+        if r.code == 0:
+            assert n > 6
+            return
+        assert r.code == -signal.SIGKILL, r
+        if n % 2:
+            t("images")
+            storecheck.check(t.root)
+            t("gc")
+            storecheck.check(t.root, clean=True)
+        t("load", "-i", archive)
+        storecheck.check(t.root)
+        t("gc")
+        storecheck.check(t.root, clean=True)
+        assert "one" in t.run("x", "cat", "/sym").out
+        subprocess.run(["rm", "-rf", t.root], check=True)
+    raise AssertionError("no end of points")
