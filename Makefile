@@ -20,12 +20,12 @@ parser  := ast check diag directive dockerfile dotenv expand flags flags_chmod f
 cache   := archive blob builds db df diff erofs erofs_mount erofs_plan erofs_tree erofs_write extract gc gc_rows hash_pipe images keys layer layer_form layer_tar lease listing names overlay pin scan schema seal set snapshot split statcache store tar_pax tar_read tar_write treehash treewalk unpack usage whiteout
 registry := answer archive archive_write client copy curl docker header hop hop_tls http layout local members proxy retry url zone
 runtime :=
-runtime/sandbox := embed host mounts planner sandbox spec stub caps filter profile seccomp cgroup cgroup_find userns tty ns probe
+runtime/sandbox := embed host join mounts planner sandbox spec stub caps filter profile seccomp cgroup cgroup_find userns tty ns probe
 runtime/container := container names record volume
 runtime/network := ipam link net netlink nft resolv
 builder := commit copy copy_dest copy_match copy_tree export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users why work
-engine  := build build_context build_report image container run run_io run_mount run_record run_spec run_volume images import transfer
-cli     := cmd_build cmd_complete cmd_debug cmd_df cmd_gc cmd_ps cmd_rm cmd_run cmd_why format jsonl opt plain progress session table template template_funcs template_run tree cmd_history cmd_images cmd_inspect cmd_tag cmd_transfer image_json cmd_info
+engine  := build build_context build_report image container run run_io run_mount run_record run_spec run_volume images import transfer exec
+cli     := cmd_build cmd_complete cmd_debug cmd_df cmd_gc cmd_ps cmd_rm cmd_run cmd_why format jsonl opt plain progress session table template template_funcs template_run tree cmd_history cmd_images cmd_inspect cmd_tag cmd_transfer image_json cmd_info cmd_exec
 tests/unit := main zip arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template dockerfile expand flags ignore words why erofs erofs_image erofs_kit erofs_mount erofs_tree net container run_args sandbox tmp_tree layer tar treehash copy
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 
@@ -43,7 +43,7 @@ $(O)/tare.a: $(LIB)                      ; $(Q)rm -f $@ && $(AR) rcs $@ $^
 $(O)/%.o: %.c $(O)/flags ; $(Q)mkdir -p $(@D) && $(CC_) -MMD -MP -c $< -o $@
 $(O)/flags: FORCE ; @mkdir -p $(@D); echo '$(subst ','\'',$(CC_))' | cmp -s - $@ || echo '$(subst ','\'',$(CC_))' >$@
 # The sandbox's child side: a static program of its own (musl makes it 12 times smaller and faster to start), embedded as bytes.
-INIT := $(addprefix runtime/sandbox/,init init_exec init_keep init_mount)
+INIT := $(addprefix runtime/sandbox/,init init_exec init_join init_keep init_mount)
 INIT_CC ?= $(if $(shell command -v musl-gcc),musl-gcc -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch),$(CC))
 $(O)/init: $(INIT:=.c) runtime/sandbox/init.h runtime/sandbox/plan.h $(O)/flags
 	$(Q)$(INIT_CC) -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(if $(WERROR),-Werror) -Os -static -no-pie -s $(INIT:=.c) -o $@

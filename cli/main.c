@@ -19,7 +19,7 @@
 #include "runtime/sandbox/userns.h"
 
 static const struct cmd *const cmds[] = {
-	&cmd_build, &cmd_run, &cmd_ps, &cmd_rm,
+	&cmd_build, &cmd_run, &cmd_exec, &cmd_ps, &cmd_rm,
 	&cmd_images, &cmd_inspect, &cmd_history, &cmd_tag, &cmd_rmi,
 	&cmd_save, &cmd_load, &cmd_import,
 	&cmd_why, &cmd_df, &cmd_gc,

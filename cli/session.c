@@ -92,3 +92,10 @@ void session_close(struct session *s)
 	store_close(s->store);
 	job_done(&s->job);
 }
+
+void session_print_err(struct cli *c, const struct err *e)
+{
+	fprintf(c->err, "tare: %s\n", err_text(e));
+	if (e->hint)
+		fprintf(c->err, "  hint: %s\n", e->hint);
+}

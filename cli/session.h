@@ -25,5 +25,7 @@ NODISCARD int session_open(struct session *s, struct cli *c, struct sink *sink, 
 /* The same without a watcher: for commands that treat signals themselves, or end at once. */
 NODISCARD int session_open_plain(struct session *s, struct cli *c, struct err *e);
 void session_close(struct session *s);
+/* "tare: what", and the hint if there is one. */
+void session_print_err(struct cli *c, const struct err *e);
 
 #endif

@@ -133,6 +133,15 @@ static void stream_move(struct run_stream *s, short in, short out)
 	}
 }
 
+/* Is it process 1 of its pid namespace? "NSpid:" lists its numbers, outermost first. */
+static bool is_first(const char *status)
+{
+	const char *at = strstr(status, "\nNSpid:\t");
+	struct str rest = at ? str_of(at + 1) : str_of(NULL), line = str_cut(&rest, '\n');
+
+	return !at || str_ends(line, "\t1");
+}
+
 /* Would the signal reach a handler of process 1? In its own pid namespace the kernel drops it otherwise. */
 static bool is_caught(pid_t pid, int sig)
 {
@@ -142,7 +151,7 @@ static bool is_caught(pid_t pid, int sig)
 	uint64_t mask;
 	char *at;
 
-	if (fs_read(AT_FDCWD, path, 64 << 10, &b, &ignored) < 0 || !(at = strstr(b.p, "\nSigCgt:\t")))
+	if (fs_read(AT_FDCWD, path, 64 << 10, &b, &ignored) < 0 || !is_first(b.p) || !(at = strstr(b.p, "\nSigCgt:\t")))
 		return true;
 	at += strlen("\nSigCgt:\t");
 	return !str_to_u64(str_sub(str_of(at), 0, strcspn(at, "\n")), 16, &mask) || (mask >> (sig - 1) & 1);

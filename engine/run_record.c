@@ -60,6 +60,17 @@ static json_t *mount_json(const struct run_mount *m, const char *volumes_dir)
 	return o;
 }
 
+static json_t *ulimits_json(const struct run_spec *r)
+{
+	json_t *l = json_array();
+
+	for (size_t i = 0; i < r->sp.nrlimits; i++)
+		json_array_append_new(l, json_pack("{s:s, s:I, s:I}", "Name", r->sp.rlimits[i].name, "Hard",
+						   (json_int_t)r->sp.rlimits[i].hard, "Soft",
+						   (json_int_t)r->sp.rlimits[i].soft));
+	return l;
+}
+
 static json_t *host_json(const struct run_args *a, const struct run_spec *r, const char *network)
 {
 	const struct cgroup_limits *l = &r->sp.limits;
@@ -77,6 +88,8 @@ static json_t *host_json(const struct run_args *a, const struct run_spec *r, con
 	json_object_set_new(o, "SecurityOpt", list_json(&a->security, 0));
 	json_object_set_new(o, "ExtraHosts", list_json(&a->add_hosts, 0));
 	json_object_set_new(o, "Dns", list_json(&a->dns, 0));
+	json_object_set_new(o, "GroupAdd", list_json(&a->groups, 0));
+	json_object_set_new(o, "Ulimits", ulimits_json(r));
 	return o;
 }
 

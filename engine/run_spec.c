@@ -52,24 +52,37 @@ static const char *host_env(void *arg UNUSED, const char *name)
 	return getenv(name);
 }
 
-static int read_env(struct run_spec *r, const struct run_args *a, struct err *e)
+int run_read_env(const struct strv *files, const struct strv *env, struct strv *ret, struct err *e)
 {
-	for (size_t i = 0; i < a->env_files.n; i++) {
+	for (size_t i = 0; i < files->n; i++) {
 		auto_strv struct strv lines = { 0 };
 		auto_buf struct buf b = { 0 };
 
-		if (fs_read(AT_FDCWD, a->env_files.v[i], ENV_FILE_MAX, &b, e) < 0)
+		if (fs_read(AT_FDCWD, files->v[i], ENV_FILE_MAX, &b, e) < 0)
 			return -1;
-		if (dotenv_parse(a->env_files.v[i], buf_view(&b), host_env, NULL, &lines, e) < 0)
+		if (dotenv_parse(files->v[i], buf_view(&b), host_env, NULL, &lines, e) < 0)
 			return -1;
 		for (size_t k = 0; k < lines.n; k++)
-			if (run_parse_env(lines.v[k], &r->env, e) < 0)
+			if (run_parse_env(lines.v[k], ret, e) < 0)
 				return -1;
 	}
-	for (size_t i = 0; i < a->env.n; i++)
-		if (run_parse_env(a->env.v[i], &r->env, e) < 0)
+	for (size_t i = 0; i < env->n; i++)
+		if (run_parse_env(env->v[i], ret, e) < 0)
 			return -1;
 	return 0;
+}
+
+void run_env_merge(struct strv *env, const struct strv *more)
+{
+	for (size_t i = 0; i < more->n; i++) {
+		struct str value = str_of(more->v[i]), k = str_cut(&value, '=');
+		auto_free char *key = str_dup(k);
+
+		if (value.p)
+			strv_env_set(env, key, value.p);
+		else
+			env_unset(env, key);
+	}
 }
 
 /* Docker's order: PATH, HOSTNAME, TERM; the image's; the user's. HOME comes last, with the user (run_spec_user). */
@@ -83,16 +96,8 @@ static void set_env(struct run_spec *r, const struct run_args *a, const struct c
 	if (a->tty)
 		strv_env_set(env, "TERM", "xterm");
 	config_list(image, CONFIG_ENV, &from_image);
-	for (size_t i = 0; i < from_image.n + r->env.n; i++) {
-		const char *kv = i < from_image.n ? from_image.v[i] : r->env.v[i - from_image.n];
-		struct str value = str_of(kv), k = str_cut(&value, '=');
-		auto_free char *key = str_dup(k);
-
-		if (value.p)
-			strv_env_set(env, key, value.p);
-		else
-			env_unset(env, key);
-	}
+	run_env_merge(env, &from_image);
+	run_env_merge(env, &r->env);
 }
 
 static int set_argv(struct run_spec *r, const struct run_args *a, const struct config *image, struct err *e)
@@ -302,9 +307,9 @@ int run_spec_make(struct run_spec *r, const struct run_args *a, const struct con
 	r->sp.keep_stubs = true;
 	if (a->shm_size)
 		r->sp.shm_size = a->shm_size;
-	if (read_env(r, a, e) < 0 || set_names(r, a, short_id, e) < 0 || set_argv(r, a, image, e) < 0 ||
-	    set_cwd(r, a, image, e) < 0 || set_limits(r, a, e) < 0 || set_ulimits(r, a, e) < 0 ||
-	    set_security(r, a, e) < 0)
+	if (run_read_env(&a->env_files, &a->env, &r->env, e) < 0 || set_names(r, a, short_id, e) < 0 ||
+	    set_argv(r, a, image, e) < 0 || set_cwd(r, a, image, e) < 0 || set_limits(r, a, e) < 0 ||
+	    set_ulimits(r, a, e) < 0 || set_security(r, a, e) < 0)
 		return -1;
 	set_env(r, a, image);
 	strv_copy(&r->groups, &a->groups);

@@ -32,5 +32,9 @@ NODISCARD int run_parse_cpus(const char *text, int64_t *nano, struct err *e);		/
 NODISCARD int run_parse_ulimit(const char *text, struct spec_rlimit *ret, struct err *e);	/* "nofile=1024:2048" */
 /* -e: "K=V" is appended or replaces, "K" takes our value or becomes "K" without "=". */
 NODISCARD int run_parse_env(const char *text, struct strv *env, struct err *e);
+/* All of --env-file (first) and -e so. Errors: ERR_USAGE, ERR_NOT_FOUND. */
+NODISCARD int run_read_env(const struct strv *files, const struct strv *env, struct strv *ret, struct err *e);
+/* Such a list over another: "K" without "=" removes. */
+void run_env_merge(struct strv *env, const struct strv *more);
 
 #endif

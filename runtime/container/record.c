@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "runtime/sandbox/join.h"
 
 #define NEVER "0001-01-01T00:00:00Z"	/* Go's zero time, as Docker prints it */
 
@@ -148,17 +149,8 @@ void container_anonymous_volumes(const struct container *c, struct strv *ret)
 
 uint64_t process_start_time(pid_t pid)
 {
-	auto_free char *path = xasprintf("/proc/%d/stat", pid);
-	auto_err struct err ignored = { 0 };
-	auto_buf struct buf b = { 0 };
-	struct str rest;
-	uint64_t n = 0;
-	char *paren;
+	auto_free char *path = xasprintf("/proc/%d", pid);
+	auto_fd int proc = pid > 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
-	if (pid <= 0 || fs_read(AT_FDCWD, path, 4096, &b, &ignored) < 0 || !(paren = strrchr(b.p, ')')))
-		return 0;
-	rest = str_of(paren + 2);	/* field 3 follows the name in parentheses, which may hold anything */
-	for (int field = 3; field < 22 && rest.p; field++)
-		(void)str_cut(&rest, ' ');
-	return rest.p && str_to_u64(str_cut(&rest, ' '), 10, &n) ? n : 0;
+	return proc < 0 ? 0 : target_start_time(proc);
 }

@@ -51,32 +51,81 @@ static char *own_dir(struct str mount, struct str root, struct str path)
 	return xasprintf(STR_FMT STR_FMT, STR_ARG(mount), STR_ARG(path));
 }
 
-/* proc(5), mountinfo: "id parent dev root mountpoint options [tags] - type source superoptions" */
-static void mount_line(struct str line, struct str self, struct cgroup_places *ret)
-{
-	struct str root = { 0 }, mount = { 0 }, path, type, word;
+struct mount { struct str root, point, type, options; };
 
+/* proc(5), mountinfo: "id parent dev root mountpoint options [tags] - type source superoptions" */
+static void mount_split(struct str line, struct mount *ret)
+{
+	*ret = (struct mount){ 0 };
 	for (int i = 0; i < 6 && line.p; i++) {
-		word = str_cut(&line, ' ');
+		struct str word = str_cut(&line, ' ');
+
 		if (i == 3)
-			root = word;
+			ret->root = word;
 		else if (i == 4)
-			mount = word;
+			ret->point = word;
 	}
 	while (line.p && !str_is(str_cut(&line, ' '), "-"))
 		;
-	type = str_cut(&line, ' ');
+	ret->type = str_cut(&line, ' ');
 	(void)str_cut(&line, ' ');		/* the source */
-	if (str_is(type, "cgroup2") && !ret->v2 && self_path(self, NULL, &path)) {
-		ret->v2 = own_dir(mount, root, path);
-		ret->v2_top = mount.n;
+	ret->options = line;
+}
+
+static void mount_line(struct str line, struct str self, struct cgroup_places *ret)
+{
+	struct mount m;
+	struct str path;
+
+	mount_split(line, &m);
+	if (str_is(m.type, "cgroup2") && !ret->v2 && self_path(self, NULL, &path)) {
+		ret->v2 = own_dir(m.point, m.root, path);
+		ret->v2_top = m.point.n;
 	}
-	if (!str_is(type, "cgroup"))
+	if (!str_is(m.type, "cgroup"))
 		return;
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
-		if (!ret->v1[i] && list_has(line, ',', cgroup_words[i]) &&
+		if (!ret->v1[i] && list_has(m.options, ',', cgroup_words[i]) &&
 		    self_path(self, cgroup_words[i], &path))
-			ret->v1[i] = own_dir(mount, root, path);
+			ret->v1[i] = own_dir(m.point, m.root, path);
+}
+
+static bool has_line(struct str text, struct str line)
+{
+	while (text.p)
+		if (str_eq(str_cut(&text, '\n'), line))
+			return true;
+	return false;
+}
+
+/* The directory of one line of /proc/PID/cgroup, "3:cpu,cpuacct:/a" or "0::/a"; NULL: its hierarchy is not mounted. */
+static char *line_dir(struct str mountinfo, struct str line)
+{
+	struct str path = line, id = str_cut(&path, ':'), words = str_cut(&path, ':'), word = str_cut(&words, ',');
+
+	while (mountinfo.p && id.n) {
+		struct mount m;
+
+		mount_split(str_cut(&mountinfo, '\n'), &m);
+		if (word.n ? str_is(m.type, "cgroup") : str_is(m.type, "cgroup2")) {
+			auto_free char *one = str_dup(word);
+
+			if (!word.n || list_has(m.options, ',', one))
+				return own_dir(m.point, m.root, path);
+		}
+	}
+	return NULL;
+}
+
+void cgroup_dirs_differ(struct str mountinfo, struct str self, struct str other, struct strv *ret)
+{
+	while (other.p) {
+		struct str line = str_cut(&other, '\n');
+		char *dir = has_line(self, line) ? NULL : line_dir(mountinfo, line);
+
+		if (dir)
+			strv_take(ret, dir);
+	}
 }
 
 void cgroup_places_parse(struct str mountinfo, struct str self, struct cgroup_places *ret)

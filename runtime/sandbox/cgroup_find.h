@@ -29,6 +29,9 @@ void cgroup_places_parse(struct str mountinfo, struct str self, struct cgroup_pl
 NODISCARD int cgroup_places_read(struct cgroup_places *ret, struct err *e);
 void cgroup_places_done(struct cgroup_places *p);
 
+/* Pure: the directories of other (a text of /proc/PID/cgroup) in the hierarchies where it is not in the same one as self. */
+void cgroup_dirs_differ(struct str mountinfo, struct str self, struct str other, struct strv *ret);
+
 /*
  * The nearest directory, from ours upwards, whose children can have the controllers of mask (bit n:
  * controller n); owned, NULL if there is none. make: hand on what is missing in

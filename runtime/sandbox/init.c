@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sandbox's child side: a static program of its own, embedded in tare and started from a sealed
- * memfd in new namespaces. argv: "init" SOCKET PLAN (fd numbers), or "keeper" SOCKET.
+ * memfd in new namespaces, or to join those of a container. argv: "init" SOCKET PLAN (fd numbers), or "keeper" SOCKET.
  *
  * It executes the plan step by step and reports the first failure as (step, errno, text). Every fd that
  * it holds is close-on-exec from its first moment, so that the container's process inherits 0, 1, 2 only.
@@ -170,7 +170,7 @@ static void (*const steps[PLAN_CODES])(struct child *, const struct step *) = {
 	[PLAN_TTY] = do_tty, [PLAN_STDIO] = do_stdio, [PLAN_CWD] = do_cwd, [PLAN_UMASK] = do_umask,
 	[PLAN_READY] = do_ready, [PLAN_IDS] = do_ids, [PLAN_CAPS] = do_caps,
 	[PLAN_NO_NEW_PRIVS] = do_no_new_privs, [PLAN_SECCOMP] = do_seccomp, [PLAN_INIT] = do_init,
-	[PLAN_EXEC] = do_exec,
+	[PLAN_JOIN] = do_join, [PLAN_FORK] = do_fork, [PLAN_OPEN] = do_open, [PLAN_EXEC] = do_exec,
 };
 
 /* Find op's strings; false if the record is not sound. */

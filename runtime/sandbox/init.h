@@ -59,6 +59,11 @@ void do_seccomp(struct child *c, const struct step *st);
 void do_init(struct child *c, const struct step *st);
 void do_exec(struct child *c, const struct step *st);
 
+/* init_join.c */
+void do_join(struct child *c, const struct step *st);
+void do_fork(struct child *c, const struct step *st);
+void do_open(struct child *c, const struct step *st);
+
 /* init_keep.c: the keeper's whole life; returns its exit status. */
 int keeper_main(int sock);
 

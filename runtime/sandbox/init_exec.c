@@ -117,7 +117,7 @@ void do_ids(struct child *c, const struct step *st)
 	if (setresuid((uid_t)op->arg[0], (uid_t)op->arg[0], (uid_t)op->arg[0]) < 0)
 		step_fail(c, st, "become user %lld", (long long)op->arg[0]);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);	/* a change of identity resets this and the next */
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	prctl(PR_SET_PDEATHSIG, op->arg[2] & PLAN_STAY ? 0 : SIGKILL, 0, 0, 0);
 }
 
 static int caps_set(uint64_t mask)

@@ -366,11 +366,23 @@ void do_pivot(struct child *c, const struct step *st)
 		step_fail(c, st, "change to the container's root");
 }
 
+/* CVE-2025-52565: /dev/console is this fd, not a path */
+static void console_mount(struct child *c, const struct step *st, int slave)
+{
+	int bind = mount_clone(slave, "", false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	int at = bind < 0 ? -1 : target_open(STEP_FD(c, st, 1), "/console", false, true);
+
+	if (at < 0 || move_mount_fd(bind, at, "") < 0)
+		step_fail(c, st, "mount /dev/console");
+	close(at);
+	close(bind);
+}
+
 /* The pty is made in the container's own devpts, so that it has a name there; the parent gets the master. */
 void do_tty(struct child *c, const struct step *st)
 {
 	struct winsize ws = { .ws_row = (unsigned short)st->op->arg[2], .ws_col = (unsigned short)st->op->arg[3] };
-	int zero = 0, master, slave, bind, at;
+	int zero = 0, master, slave;
 	struct stat sb;
 
 	master = open_beneath(STEP_FD(c, st, 0), "ptmx", O_RDWR | O_NOCTTY, 0, STRICT);
@@ -383,13 +395,8 @@ void do_tty(struct child *c, const struct step *st)
 	}
 	if (ioctl(slave, TIOCSWINSZ, &ws) < 0 || fchown(slave, (uid_t)st->op->arg[4], (gid_t)-1) < 0)
 		step_fail(c, st, "set up the terminal");
-	/* CVE-2025-52565: /dev/console is this fd, not a path */
-	bind = mount_clone(slave, "", false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-	at = bind < 0 ? -1 : target_open(STEP_FD(c, st, 1), "/console", false, true);
-	if (at < 0 || move_mount_fd(bind, at, "") < 0)
-		step_fail(c, st, "mount /dev/console");
-	close(at);
-	close(bind);
+	if (st->op->arg[1] != PLAN_HOST)
+		console_mount(c, st, slave);
 	child_report(c, REPORT_TTY, 0, 0, "", master);
 	close(master);
 	if (dup2(slave, 0) < 0 || dup2(slave, 1) < 0 || dup2(slave, 2) < 0 || ioctl(0, TIOCSCTTY, 0) < 0)

@@ -41,7 +41,7 @@ enum plan_code {		/* a0.. are arguments, s0.. strings; steps that may be skipped
 	PLAN_DOMAINNAME,	/* s0 */
 	PLAN_LOOPBACK,		/* bring lo up */
 	PLAN_RLIMIT,		/* a0 resource, a1 soft, a2 hard */
-	PLAN_TTY,		/* a0 slot of devpts, a1 slot of /dev, a2 rows, a3 columns, a4 uid */
+	PLAN_TTY,		/* a0 slot of devpts, a1 slot of /dev or PLAN_HOST: no console there; a2 rows, a3 columns, a4 uid */
 	PLAN_STDIO,		/* a0 a1 a2 slots that become 0, 1, 2, or PLAN_HOST: /dev/null; a3 uid that shall own
 				 * pipes, or -1; a4 slot of /dev */
 	PLAN_CWD,		/* a0 root slot, a2 flags; s0 path */
@@ -52,6 +52,10 @@ enum plan_code {		/* a0.. are arguments, s0.. strings; steps that may be skipped
 	PLAN_NO_NEW_PRIVS,
 	PLAN_SECCOMP,		/* a0 mask as above, a3 bytes of struct sock_filter, which follow */
 	PLAN_INIT,		/* stay as process 1: a child does the rest */
+	PLAN_JOIN,		/* a0 slot of a pidfd, a1 CLONE_NEW* flags: enter that process's namespaces; a2 slot of the
+				 * root found there */
+	PLAN_FORK,		/* a2 flags: a child of our own parent does the rest, in the pid namespace that was joined */
+	PLAN_OPEN,		/* a0 slot, a1 root slot; s0 directory beneath root */
 	PLAN_EXEC,		/* a0 number of argv strings, a1 number of env strings */
 	PLAN_CODES
 };
@@ -63,6 +67,7 @@ enum plan_flag {
 	PLAN_MKDIR = 1 << 3,
 	PLAN_BIND_HOST = 1 << 4,	/* NEWFS: if refused (EPERM), clone the host's path in the last string instead */
 	PLAN_NO_SETGROUPS = 1 << 5,	/* setgroups is denied in this user namespace */
+	PLAN_STAY = 1 << 6,	/* IDS: do not die with the parent; FORK: the child is ours, we live as long as it does */
 };
 
 struct plan_op {
@@ -72,7 +77,10 @@ struct plan_op {
 	char text[];		/* nstr strings with NUL, then bytes */
 };
 
-enum report_kind { REPORT_READY, REPORT_TTY /* with the master's fd */, REPORT_FAILED };
+enum report_kind {
+	REPORT_READY, REPORT_TTY /* with the master's fd */, REPORT_FAILED,
+	REPORT_CHILD,		/* PLAN_FORK: with the pidfd; sys is the pid */
+};
 
 struct report {			/* init to parent, one datagram each */
 	uint16_t kind, code;	/* enum report_kind, enum plan_code of the failed step */

@@ -11,7 +11,7 @@
 
 enum plan_slot {
 	SLOT_ROOT, SLOT_PRIV, SLOT_PROC, SLOT_SYS, SLOT_DEV, SLOT_PTS, SLOT_CGROUP, SLOT_NETNS,
-	SLOT_STDIN, SLOT_STDOUT, SLOT_STDERR,
+	SLOT_STDIN, SLOT_STDOUT, SLOT_STDERR, SLOT_PID,
 	SLOT_TMP,		/* a mount between its making and its attaching */
 };
 

@@ -18,21 +18,9 @@
 #include "runtime/sandbox/host.h"
 #include "runtime/sandbox/mounts.h"
 #include "runtime/sandbox/planner.h"
+#include "runtime/sandbox/sandbox_int.h"
 #include "runtime/sandbox/seccomp.h"
 #include "runtime/sandbox/spec.h"
-#include "runtime/sandbox/stub.h"
-
-struct sandbox {
-	struct sandbox_host *host;
-	struct cgroup *cgroup;	/* NULL: no limits */
-	struct stubs stubs;
-	int sock;		/* to the init; -1 once it has executed argv */
-	int pidfd, tty;
-	pid_t pid;
-	uint32_t keep_id;	/* 0: not kept */
-	bool reaped;
-	struct exit_status status;
-};
 
 static uint64_t clone_flags(const struct spec *sp)
 {
@@ -71,7 +59,7 @@ static void plan_names(struct planner *p, const struct spec *sp)
 		planner_add(p, PLAN_DOMAINNAME, PLAN_A(0), sp->domainname);
 }
 
-static void plan_stdio(struct planner *p, const struct spec *sp)
+void sandbox_plan_stdio(struct planner *p, const struct spec *sp)
 {
 	int64_t slots[3];
 
@@ -85,7 +73,7 @@ static void plan_stdio(struct planner *p, const struct spec *sp)
 	planner_add(p, PLAN_STDIO, PLAN_A(slots[0], slots[1], slots[2], sp->uid ? (int64_t)sp->uid : -1, SLOT_DEV));
 }
 
-static void plan_limits(struct planner *p, const struct spec *sp)
+void sandbox_plan_limits(struct planner *p, const struct spec *sp)
 {
 	for (size_t i = 0; i < sp->nrlimits; i++) {
 		const struct spec_rlimit *r = &sp->rlimits[i];
@@ -95,16 +83,17 @@ static void plan_limits(struct planner *p, const struct spec *sp)
 	planner_add(p, PLAN_UMASK, PLAN_A(0, 0, sp->umask));
 }
 
-static void plan_ids(struct planner *p, struct sandbox *sb, const struct spec *sp)
+void sandbox_plan_ids(struct planner *p, struct sandbox *sb, const struct spec *sp)
 {
 	static const char *const none[] = { NULL };
-	planner_put(p, PLAN_IDS, PLAN_A(sp->uid, sp->gid, host_no_setgroups(sb->host) ? PLAN_NO_SETGROUPS : 0,
-						(int64_t)sp->ngroups), none,
+	int64_t flags = (host_no_setgroups(sb->host) ? PLAN_NO_SETGROUPS : 0) | (sb->stays ? PLAN_STAY : 0);
+
+	planner_put(p, PLAN_IDS, PLAN_A(sp->uid, sp->gid, flags, (int64_t)sp->ngroups), none,
 		    (struct str){ (const char *)sp->groups, sp->ngroups * sizeof(gid_t) });
 }
 
 /* Loading a filter takes CAP_SYS_ADMIN or no_new_privs; hence that stays until it is loaded. */
-static int plan_privileges(struct planner *p, struct sandbox *sb, const struct spec *sp, struct err *e)
+int sandbox_plan_privileges(struct planner *p, struct sandbox *sb, const struct spec *sp, struct err *e)
 {
 	static const char *const none[] = { NULL };
 	auto_buf struct buf own = { 0 };
@@ -125,7 +114,7 @@ static int plan_privileges(struct planner *p, struct sandbox *sb, const struct s
 	return 0;
 }
 
-static void plan_exec(struct planner *p, const struct spec *sp)
+void sandbox_plan_exec(struct planner *p, const struct spec *sp)
 {
 	const char **strs = xcalloc(sp->argv.n + sp->env.n + 1, sizeof(*strs));
 
@@ -147,18 +136,18 @@ static int plan_compile(struct planner *p, struct sandbox *sb, const struct spec
 	if (mounts_compile(p, sp, host_cgroups(sb->host), e) < 0)
 		return -1;
 	plan_names(p, sp);
-	plan_stdio(p, sp);
+	sandbox_plan_stdio(p, sp);
 	planner_add(p, PLAN_CWD, PLAN_A(SLOT_ROOT, 0, sp->mkdir_cwd ? PLAN_MKDIR : 0), sp->cwd);
-	plan_limits(p, sp);
+	sandbox_plan_limits(p, sp);
 	planner_add(p, PLAN_READY, PLAN_A(0));
-	plan_ids(p, sb, sp);
-	if (plan_privileges(p, sb, sp, e) < 0)
+	sandbox_plan_ids(p, sb, sp);
+	if (sandbox_plan_privileges(p, sb, sp, e) < 0)
 		return -1;
-	plan_exec(p, sp);
+	sandbox_plan_exec(p, sp);
 	return 0;
 }
 
-static int spawn(struct sandbox *sb, const struct spec *sp, struct planner *p, struct err *e)
+int sandbox_spawn(struct sandbox *sb, struct planner *p, uint64_t flags, struct err *e)
 {
 	char sock[16], plan[16], *argv[] = { "init", sock, plan, NULL };
 	auto_fd int fd = -1;
@@ -173,7 +162,7 @@ static int spawn(struct sandbox *sb, const struct spec *sp, struct planner *p, s
 	snprintf(plan, sizeof(plan), "%d", fd);
 	planner_inherit(p, pair[1], true);
 	planner_inherit(p, take_fd(&fd), true);
-	r = host_spawn(sb->host, argv, p->fds, p->nfds, clone_flags(sp), &sb->pidfd, &sb->pid, e);
+	r = host_spawn(sb->host, argv, p->fds, p->nfds, flags, &sb->pidfd, &sb->pid, e);
 	if (r < 0)
 		sb->pidfd = -1;
 	return r;
@@ -201,6 +190,19 @@ static int report_error(const struct report *r, struct err *e)
 	return -1;
 }
 
+static void take_sent(struct sandbox *sb, const struct report *r, struct cmsghdr *c)
+{
+	int fd, *to = r->kind == REPORT_CHILD ? &sb->child : &sb->tty;
+
+	memcpy(&fd, CMSG_DATA(c), sizeof(int));
+	if (*to >= 0)
+		close(fd);
+	else
+		*to = fd;
+	if (r->kind == REPORT_CHILD)
+		sb->pid = r->sys;
+}
+
 /* One datagram. Returns 1, 0 at the end of the stream, -1. */
 static int report_recv(struct job *j, struct sandbox *sb, struct report *r, struct err *e)
 {
@@ -218,17 +220,38 @@ static int report_recv(struct job *j, struct sandbox *sb, struct report *r, stru
 	if (n <= 0)
 		return n < 0 && errno != ECONNRESET ? err_sys(e, "hear from the sandbox") : 0;
 	c = CMSG_FIRSTHDR(&m);
-	if (c && c->cmsg_type == SCM_RIGHTS && sb->tty < 0)
-		memcpy(&sb->tty, CMSG_DATA(c), sizeof(int));
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		take_sent(sb, r, c);
 	return 1;
 }
 
-static int wait_ready(struct job *j, struct sandbox *sb, struct err *e)
+static void pidfd_reap(int pidfd, siginfo_t *si)
+{
+	while (waitid(P_PIDFD, (id_t)pidfd, si, WEXITED | __WALL) < 0 && errno == EINTR)
+		;
+}
+
+/* The process that joined a container has a child inside, which is ours, too, and has ended itself; or it stays. */
+static void become_child(struct sandbox *sb)
+{
+	siginfo_t si;
+
+	if (sb->child < 0 || sb->stays)
+		return;
+	pidfd_reap(sb->pidfd, &si);
+	close(sb->pidfd);
+	sb->pidfd = sb->child;
+	sb->child = -1;
+}
+
+int sandbox_wait_ready(struct job *j, struct sandbox *sb, struct err *e)
 {
 	struct report r;
 	int n;
 
 	while ((n = report_recv(j, sb, &r, e)) > 0) {
+		if (r.kind == REPORT_CHILD)
+			become_child(sb);
 		if (r.kind == REPORT_READY)
 			return 0;
 		if (r.kind == REPORT_FAILED)
@@ -258,11 +281,20 @@ static int create(struct job *j, struct sandbox *sb, const struct spec *sp, stru
 	if (!sp->keep_stubs)
 		mounts_make_stubs(sp, &sb->stubs);
 	if (plan_compile(&p, sb, sp, e) == 0)
-		r = spawn(sb, sp, &p, e);
+		r = sandbox_spawn(sb, &p, clone_flags(sp), e);
 	planner_done(&p);
 	if (r < 0 || keep(sb, e) < 0)
 		return -1;
-	return wait_ready(j, sb, e);
+	return sandbox_wait_ready(j, sb, e);
+}
+
+struct sandbox *sandbox_new(struct sandbox_host *h)
+{
+	struct sandbox *sb = xcalloc(1, sizeof(*sb));
+
+	sb->host = h;
+	sb->sock = sb->pidfd = sb->tty = sb->child = -1;
+	return sb;
 }
 
 int sandbox_create(struct job *j, struct sandbox_host *h, const struct spec *sp, struct sandbox **ret, struct err *e)
@@ -271,9 +303,7 @@ int sandbox_create(struct job *j, struct sandbox_host *h, const struct spec *sp,
 
 	if (spec_check(sp, e) < 0 || job_check(j, e) < 0)
 		return -1;
-	sb = xcalloc(1, sizeof(*sb));
-	sb->host = h;
-	sb->sock = sb->pidfd = sb->tty = -1;
+	sb = sandbox_new(h);
 	if (create(j, sb, sp, e) < 0) {
 		sandbox_free(sb);
 		return -1;
@@ -306,8 +336,7 @@ static void reap(struct sandbox *sb)
 {
 	siginfo_t si = { 0 };
 
-	while (waitid(P_PIDFD, (id_t)sb->pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR)
-		;
+	pidfd_reap(sb->pidfd, &si);
 	sb->reaped = true;
 	if (si.si_code == CLD_EXITED)
 		sb->status.code = si.si_status;
@@ -351,8 +380,9 @@ void sandbox_free(struct sandbox *sb)
 {
 	if (!sb)
 		return;
-	if (sb->pidfd >= 0 && !sb->reaped) {
-		sandbox_kill(sb, SIGKILL);
+	if (sb->pidfd >= 0 && !sb->reaped && !(sb->stays && sb->sock < 0)) {
+		/* one that stays must reap its child, then it ends itself */
+		syscall(SYS_pidfd_send_signal, sb->child >= 0 ? sb->child : sb->pidfd, SIGKILL, NULL, 0);
 		reap(sb);
 	}
 	cgroup_free(sb->cgroup);
@@ -361,6 +391,8 @@ void sandbox_free(struct sandbox *sb)
 		host_unkeep(sb->host, sb->keep_id);
 	if (sb->pidfd >= 0)
 		close(sb->pidfd);
+	if (sb->child >= 0)
+		close(sb->child);
 	if (sb->sock >= 0)
 		close(sb->sock);
 	if (sb->tty >= 0)
