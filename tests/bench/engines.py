@@ -1,57 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tare and its peers behind one face: import a base, build, run. Each has private paths; only what was started here is ended."""
+"""
+tare and its peers behind one face: import a base, build, run, clean up. Each has private paths.
+
+Every call answers (seconds, peak KiB of the largest process), and raises Failed with the reason in one line. The caller
+has put itself into namespaces of its own (run): whatever an engine leaves ends with them.
+"""
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import time
 
-
-def call(argv, env=None, cwd=None):
-    """Run argv to its end; returns (seconds, peak RSS of the process tree that was waited for, in KiB)."""
-    signal.alarm(900)                   # a hanging engine ends the whole benchmark
-    start = time.monotonic()
-    p = subprocess.Popen([os.fspath(a) for a in argv], env=env, cwd=cwd, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    out = p.stdout.read()
-    _, status, usage = os.wait4(p.pid, 0)
-    took = time.monotonic() - start
-    p.returncode = os.waitstatus_to_exitcode(status)
-    signal.alarm(0)
-    if p.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, argv))}: exit {p.returncode}\n{out.decode(errors='replace')[-3000:]}")
-    return took, usage.ru_maxrss
+LIMIT = 240             # seconds: a call that takes longer has failed
 
 
-class Tare:
+class Failed(Exception):
+    """An engine could not do it; the text is one line."""
+
+
+class Cannot(Failed):
+    """An engine has no such operation."""
+
+
+def last_line(text):
+    lines = [l.strip() for l in text.splitlines() if l.strip()]
+    return lines[-1][:200] if lines else "no output"
+
+
+class Engine:
+    measure = None      # the program measure.c, set by start()
+    env = None
+
+    def call(self, *argv, limit=LIMIT):
+        """Run argv to its end under measure.c."""
+        p = subprocess.run([self.measure, str(limit), *map(os.fspath, argv)], env=self.env, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
+        text, _, numbers = p.stdout.rstrip("\n").rpartition("\n")
+        status, wall, _, _, peak = numbers.split()
+        if status == "late":
+            raise Failed(f"over {limit} s")
+        if status != "0":
+            raise Failed(f"exit {status}: {last_line(text)}")
+        return int(wall) / 1e9, int(peak)
+
+    def memory_begin(self):
+        """Forget the daemons' peak so far."""
+
+    def memory_end(self):
+        """The daemons' peak since, KiB."""
+        return 0
+
+    def clean(self):
+        """Give back the room that builds took."""
+
+    def close(self):
+        pass
+
+
+class Tare(Engine):
     name = "tare"
 
     def __init__(self, top, binary):
         self.binary = binary
         self.env = {**os.environ, "TARE_ROOT": str(top / "tare")}
 
-    def tare(self, *args):
-        return call([self.binary, *args], self.env)
-
     def load(self, tar, name):
-        self.tare("import", tar, name)
+        self.call(self.binary, "import", tar, name)
 
-    def build(self, ctx, cache=True, args=()):
-        return self.tare("build", "--progress", "plain", *([] if cache else ["--no-cache"]), *args, "-t", "bench", ctx)
+    def build(self, ctx, cache=True):
+        return self.call(self.binary, "build", "--progress", "plain", *([] if cache else ["--no-cache"]), "-t", "bench", ctx)
 
     def run(self, *words, network="none"):
-        return self.tare("run", "--rm", "--network", network, *words)
+        return self.call(self.binary, "run", "--rm", "--network", network, *words)
 
-    def daemon_memory(self):
-        return 0
-
-    def close(self):
-        pass
+    def clean(self):
+        self.call(self.binary, "rmi", "bench")
+        self.call(self.binary, "gc")
 
 
-class Docker:
+class Docker(Engine):
     name = "docker"
+    program = "/usr/bin/docker"
 
     def __init__(self, top):
         self.top = top / "docker"
@@ -59,35 +88,49 @@ class Docker:
         sock = self.top / "sock"
         self.env = {**os.environ, "DOCKER_HOST": f"unix://{sock}", "DOCKER_BUILDKIT": "1", "HOME": str(self.top)}
         self.log = open(self.top / "log", "wb")
-        self.p = subprocess.Popen(["dockerd", "--data-root", self.top / "data", "--exec-root", self.top / "exec",
+        self.p = subprocess.Popen(["/usr/sbin/dockerd", "--data-root", self.top / "data", "--exec-root", self.top / "exec",
                                    "--pidfile", self.top / "pid", "-H", f"unix://{sock}", "--storage-driver", "overlay2"],
                                   stdout=self.log, stderr=self.log, start_new_session=True)
-        for _ in range(600):
-            if sock.exists():
-                break
-            if self.p.poll() is not None:
-                raise RuntimeError((self.top / "log").read_text()[-2000:])
+        until = time.monotonic() + 60
+        while not sock.exists():
+            if self.p.poll() is not None or time.monotonic() > until:
+                raise Failed(last_line((self.top / "log").read_text(errors="replace")))
             time.sleep(0.1)
 
-    def docker(self, *args):
-        return call(["/usr/bin/docker", *args], self.env)
-
     def load(self, tar, name):
-        self.docker("import", tar, name)
+        self.call(self.program, "import", tar, name)
 
-    def build(self, ctx, cache=True, args=()):
-        return self.docker("build", "--progress", "plain", *([] if cache else ["--no-cache"]), *args, "-t", "bench", ctx)
+    def build(self, ctx, cache=True):
+        return self.call(self.program, "build", "--progress", "plain", *([] if cache else ["--no-cache"]), "-t", "bench", ctx)
 
     def run(self, *words, network="none"):
-        return self.docker("run", "--rm", "--network", {"bridge": "bridge"}.get(network, network), *words)
+        return self.call(self.program, "run", "--rm", "--network", network, *words)
 
-    def daemon_memory(self):
-        """Peak RSS of the daemons, KiB."""
-        total = 0
+    def clean(self):
+        self.call(self.program, "rmi", "-f", "bench")
+        self.call(self.program, "builder", "prune", "-af")
+        self.call(self.program, "image", "prune", "-f")
+
+    def daemons(self):
         for d in pathlib.Path("/proc").iterdir():
             try:
-                if d.name.isdigit() and str(self.top) in (d / "cmdline").read_text():
-                    total += next(int(l.split()[1]) for l in (d / "status").read_text().splitlines() if l.startswith("VmHWM"))
+                if d.name.isdigit() and str(self.top) in (d / "cmdline").read_text(errors="replace"):
+                    yield d
+            except OSError:
+                continue
+
+    def memory_begin(self):
+        for d in self.daemons():
+            try:
+                (d / "clear_refs").write_text("5")      # resets VmHWM
+            except OSError:
+                continue
+
+    def memory_end(self):
+        total = 0
+        for d in self.daemons():
+            try:
+                total += next(int(l.split()[1]) for l in (d / "status").read_text().splitlines() if l.startswith("VmHWM"))
             except (OSError, StopIteration):
                 continue
         return total
@@ -95,16 +138,14 @@ class Docker:
     def close(self):
         self.p.terminate()
         try:
-            self.p.wait(30)
+            self.p.wait(20)
         except subprocess.TimeoutExpired:
-            os.killpg(self.p.pid, signal.SIGKILL)
+            self.p.kill()
             self.p.wait()
         self.log.close()
-        for d in ("exec/netns/default", "data"):
-            subprocess.run(["umount", "-l", self.top / d], capture_output=True)
 
 
-class Podman:
+class Podman(Engine):
     """podman, or buildah, which has the same storage and needs the same settings."""
 
     def __init__(self, top, name):
@@ -120,38 +161,39 @@ class Podman:
 
     def load(self, tar, name):
         if self.name == "podman":
-            call(["podman", "import", tar, name], self.env)
+            self.call("podman", "import", tar, name)
         else:
-            script = f'set -e; c=$(buildah from scratch); buildah add $c "{tar}" / >/dev/null; buildah commit $c {name}; buildah rm $c'
-            call(["sh", "-c", script], self.env)
+            script = 'set -e; c=$(buildah from scratch); buildah add $c "$1" / >/dev/null; buildah commit $c "$2"; buildah rm $c'
+            self.call("sh", "-c", script, "sh", tar, name)
 
-    def build(self, ctx, cache=True, args=()):
-        return call([self.name, "build", "--pull=never", *(["--layers"] if self.name == "buildah" else []),
-                     *([] if cache else ["--no-cache"]), *args, "-t", "bench", ctx], self.env)
+    def build(self, ctx, cache=True):
+        return self.call(self.name, "build", "--pull=never", *(["--layers"] if self.name == "buildah" else []),
+                         *([] if cache else ["--no-cache"]), "-t", "bench", ctx)
 
     def run(self, *words, network="none"):
         if self.name == "buildah":
-            raise NotImplementedError
-        return call(["podman", "run", "--rm", "--network", network, *words], self.env)
+            raise Cannot("buildah runs no images")
+        return self.call("podman", "run", "--rm", "--network", network, *words)
 
-    def daemon_memory(self):
-        return 0
-
-    def close(self):
-        subprocess.run(["umount", "-l", self.top / "root" / "overlay"], capture_output=True)
+    def clean(self):
+        self.call(self.name, "rmi", "-f", "bench")
+        self.call(self.name, *(["image", "prune", "-f"] if self.name == "podman" else ["rmi", "--prune"]))
 
 
-def start(names, top, binary):
+def start(names, top, binary, measure):
     """The engines that are there and start; one that does not is named and left out."""
+    Engine.measure = measure
     engines = []
     for name in names:
         try:
             if name == "tare":
                 engines.append(Tare(top, binary))
-            elif name == "docker" and shutil.which("dockerd"):
+            elif name == "docker" and os.access("/usr/sbin/dockerd", os.X_OK):
                 engines.append(Docker(top))
             elif name in ("podman", "buildah") and shutil.which(name):
                 engines.append(Podman(top, name))
-        except RuntimeError as e:
+            else:
+                print(f"{name} is not installed")
+        except (Failed, OSError) as e:
             print(f"{name} does not start here: {e}")
     return engines
