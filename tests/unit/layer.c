@@ -503,12 +503,8 @@ static UNUSED int in_userns(const char *root)
 
 static void test_user_namespace(void **state)
 {
-#ifdef __SANITIZE_THREAD__
-	(void)state;
-	skip();		/* its runtime has a thread of its own: unshare(CLONE_NEWUSER) is refused */
-#else
+	skip_with_threads();
 	assert_int_equal(tmp_fork(*state, in_userns), 0);
-#endif
 }
 
 /* ---- killed at every durable step ---- */

@@ -17,6 +17,12 @@
 #define check(cond, ...) \
 	do { if (!(cond)) { print_error("%s:%d: %s: ", __FILE__, __LINE__, #cond); \
 		print_error(__VA_ARGS__); print_error("\n"); fail(); } } while (0)
+/* For tests that enter a user namespace: the thread sanitizer's own thread makes the kernel refuse that. */
+#ifdef __SANITIZE_THREAD__
+#define skip_with_threads() skip()
+#else
+#define skip_with_threads() ((void)0)
+#endif
 #define check_str(got, want) assert_string_equal((got), (want))
 
 /* Each suite_<module>() lives in tests/unit/<module>.c and returns the number of failures (keep sorted). */
