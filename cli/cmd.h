@@ -23,6 +23,7 @@ extern const struct cmd cmd_run;
 extern const struct cmd cmd_save, cmd_tag;
 extern const struct cmd cmd_info;
 extern const struct cmd cmd_version;
+extern const struct cmd cmd_volume_create, cmd_volume_inspect, cmd_volume_ls, cmd_volume_prune, cmd_volume_rm;
 extern const struct cmd cmd_why;
 
 #endif

@@ -3,7 +3,7 @@
 #include "cli/cmd.h"
 #include "cli/image_json.h"
 #include "cli/session.h"
-#include "cli/template.h"
+#include "cli/show.h"
 #include "engine/image.h"
 #include "runtime/container/container.h"
 
@@ -56,25 +56,6 @@ static int inspect_one(struct store *s, const struct args *a, const char *name, 
 		err_set(e, ERR_NOT_FOUND, "No such object: %s", name) : -1;
 }
 
-static int print_one(FILE *out, const struct template *t, const json_t *o, struct err *e)
-{
-	auto_buf struct buf text = { 0 };
-
-	if (template_run(t, o, &text, e) < 0)
-		return -1;
-	buf_putc(&text, '\n');
-	fwrite(text.p, 1, text.n, out);
-	return 0;
-}
-
-static void print_all(FILE *out, const json_t *list, bool compact)
-{
-	auto_free char *text = json_array_size(list) == 0 ? xstrdup("[]") :
-		json_dumps(list, compact ? JSON_COMPACT : JSON_INDENT(4));
-
-	fprintf(out, "%s\n", text ? text : "[]");
-}
-
 static int inspect_all(struct cli *c, const struct args *a, struct store *s, char **names, json_t *list)
 {
 	int status = 0;
@@ -95,27 +76,21 @@ static int inspect_all(struct cli *c, const struct args *a, struct store *s, cha
 
 static int inspect_run(struct cli *c, void *p, int argc UNUSED, char **argv, struct err *e)
 {
-	auto_arena struct arena arena = { 0 };
 	struct args *a = p;
-	bool json = a->format && strcmp(a->format, "json") == 0;
+	const char *format = a->format;
 	json_t *list = json_array();
-	struct template t = { 0 };
 	struct session ss;
 	int status = -1;
 
 	if (a->type && strcmp(a->type, "image") != 0 && strcmp(a->type, "container") != 0)
 		err_set(e, ERR_USAGE, "--type is image or container, not \"%s\"", a->type);
-	else if ((!a->format || json || template_parse(a->format, &arena, &t, e) == 0) &&
-		 session_open_plain(&ss, c, e) == 0) {
-		if (json)
+	else if (show_check(format, e) == 0 && session_open_plain(&ss, c, e) == 0) {
+		if (format && strcmp(format, "json") == 0)
 			a->format = NULL;	/* the objects as they are printed without a format */
 		status = inspect_all(c, a, ss.store, argv, list);
 		session_close(&ss);
-		if (!a->format)
-			print_all(c->out, list, json);
-		for (size_t i = 0; a->format && i < json_array_size(list) && status >= 0; i++)
-			if (print_one(c->out, &t, json_array_get(list, i), e) < 0)
-				status = -1;
+		if (show_objects(c->out, format, list, e) < 0)
+			status = -1;
 	}
 	json_decref(list);
 	return status;

@@ -49,37 +49,34 @@ static int copy_into(struct job *j, int root, const char *path, int from, int to
 	return 0;
 }
 
-/* Filled beside its place and renamed over the empty directory: a killed fill leaves the volume empty. */
 static int volume_fill(struct job *j, struct volume *v, int root, const char *path, struct err *e)
 {
 	auto_fd int from = fs_open_in(root, path, O_RDONLY | O_DIRECTORY, 0), to = -1;
 
 	if (from < 0)
 		return 0;	/* the image has no directory there */
-	if (fs_remove(v->dir, "_new", e) < 0)
+	if (volume_fill_begin(v, &to, e) < 0)
 		return -1;
-	if (mkdirat(v->dir, "_new", 0755) < 0 || (to = openat(v->dir, "_new", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-		return err_sys(e, "make the volume's directory");
 	if (copy_into(j, root, path, from, to, e) < 0)
 		return err_wrap(e, "fill the volume for %s", path);
-	if (renameat(v->dir, "_new", v->dir, "_data") < 0)
-		return err_sys(e, "name the volume's directory");
-	close(v->data);
-	v->data = take_fd(&to);
-	return 0;
+	return volume_fill_end(v, e);
 }
 
 static int open_volume(struct job *j, struct store *s, const struct run_mount *m, int root, struct spec_mount *ret,
 		       struct err *e)
 {
+	const struct volume_opts o = { .anonymous = m->anonymous };
 	struct volume v;
-	int r = 0;
+	int r, fd;
 
-	if (volume_open(s, m->src, &v, e) < 0)
+	if (volume_open(s, m->src, &o, &v, e) < 0)
 		return -1;
-	if (!m->no_copy && volume_is_empty(&v))
+	r = volume_mount(&v, m->src, &fd, e);
+	if (r == 0 && fd >= 0)
+		ret->src_fd = fd;
+	if (r == 0 && fd < 0 && !m->no_copy && volume_is_empty(&v))
 		r = volume_fill(j, &v, root, m->dst, e);
-	if (r == 0)
+	if (r == 0 && fd < 0)
 		ret->src_fd = take_fd(&v.data);
 	volume_close(&v);
 	return r;

@@ -219,7 +219,7 @@ static void test_killed(void **state)	/* invariant 1 */
 	assert_false(tmp_exists(t, "containers/ee00000000000000000000000000000000000000000000000000000000000001"));
 	assert_int_equal(container_remove(l.v[0], false, &e), 0);
 	assert_int_equal(tmp_fork(t, run_and_die), 0);
-	assert_int_equal(volume_open(t->s, "anon", &v, &e), 0);
+	assert_int_equal(volume_open(t->s, "anon", &(struct volume_opts){ .anonymous = true }, &v, &e), 0);
 	volume_close(&v);
 	c = make(t->s, "rm-killed", &e);	/* nor does it keep its name */
 	check(c, "%s", err_text(&e));
@@ -271,9 +271,9 @@ static void test_volumes(void **state)
 	for (size_t i = 0; i < countof(bad); i++) {
 		auto_err struct err one = { 0 };
 
-		check(volume_open(t->s, bad[i], &v, &one) < 0 && one.kind == ERR_USAGE, "%s", bad[i]);
+		check(volume_open(t->s, bad[i], &(struct volume_opts){ 0 }, &v, &one) < 0 && one.kind == ERR_USAGE, "%s", bad[i]);
 	}
-	assert_int_equal(volume_open(t->s, "data", &v, &e), 0);
+	assert_int_equal(volume_open(t->s, "data", &(struct volume_opts){ 0 }, &v, &e), 0);
 	assert_true(volume_is_empty(&v));
 	assert_true(tmp_exists(t, "volumes/data/_data"));
 	assert_int_equal(mkdirat(v.data, "x", 0755), 0);
