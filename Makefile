@@ -14,11 +14,11 @@ PKG_LIBS ?= $(if $(filter 1,$(STATIC)),-Wl$(comma)-Bstatic $(LIBS_STATIC) -Wl$(c
 comma := ,
 WARN := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 
-base    := arena clock err event fault fs hash isal str stream task unzip util zip
+base    := arena clock err event fault fs hash isal proc str stream task unzip util zip
 image   := config config_json descriptor digest manifest media passwd platform ref
-parser  := ast check diag directive dockerfile dotenv expand flags flags_chmod flags_mount glob heredoc ignore instr json lex parse pattern source words
+parser  := ast check diag directive dockerfile dotenv expand flags flags_chmod flags_mount glob heredoc ignore instr json lex parse pattern source toml words
 cache   := archive blob builds db df diff erofs erofs_mount erofs_plan erofs_tree erofs_write extract gc gc_rows hash_pipe images keys layer layer_form layer_tar lease listing names overlay pin scan schema seal set snapshot split statcache store tar_pax tar_read tar_write treehash treewalk unpack usage whiteout
-registry := answer archive archive_write client copy curl docker header hop hop_tls http layout local members proxy retry url zone
+registry := answer archive archive_write auth certs challenge client copy creds creds_store curl docker header helper hop hop_tls hosts hosts_toml http layout local members proxy realm retry rules scope token url zone
 runtime :=
 runtime/sandbox := embed host join mounts planner sandbox spec stub caps filter profile seccomp cgroup cgroup_find userns tty ns probe
 runtime/container := container names record volume volume_mount

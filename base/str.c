@@ -306,6 +306,43 @@ void buf_hex(struct buf *b, const void *p, size_t n)
 	}
 }
 
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void buf_base64(struct buf *b, const void *p, size_t n)
+{
+	const unsigned char *c = p;
+
+	for (size_t i = 0; i < n; i += 3) {
+		size_t have = MIN(n - i, 3);
+		uint32_t v = (uint32_t)c[i] << 16 | (have > 1 ? (uint32_t)c[i + 1] << 8 : 0) | (have > 2 ? c[i + 2] : 0);
+
+		for (size_t k = 0; k < 4; k++)
+			buf_putc(b, k <= have ? base64_digits[v >> (18 - 6 * k) & 63] : '=');
+	}
+}
+
+bool buf_base64_decode(struct buf *b, struct str s)
+{
+	uint32_t v = 0;
+	unsigned bits = 0;
+
+	while (s.n > 0 && (s.p[s.n - 1] == '=' || strchr(" \t\r\n", s.p[s.n - 1])))
+		s.n--;
+	for (size_t i = 0; i < s.n; i++) {
+		const char *digit = s.p[i] ? strchr(base64_digits, s.p[i]) : NULL;
+
+		if (s.p[i] && strchr(" \t\r\n", s.p[i]))
+			continue;
+		if (!digit)
+			return false;
+		v = v << 6 | (uint32_t)(digit - base64_digits);
+		bits += 6;
+		if (bits >= 8)
+			buf_putc(b, (char)(v >> (bits -= 8) & 0xff));
+	}
+	return true;
+}
+
 /* The letter that follows the backslash in both JSON and Go; 0 if the byte needs none. */
 static char escape_letter(unsigned char c)
 {

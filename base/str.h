@@ -82,6 +82,9 @@ static inline struct str buf_view(const struct buf *b)
 void buf_json_str(struct buf *b, struct str s);
 void buf_go_quote(struct buf *b, struct str s);
 void buf_hex(struct buf *b, const void *p, size_t n);
+void buf_base64(struct buf *b, const void *p, size_t n);	/* RFC 4648, with padding */
+/* Blanks are passed over, padding may be missing; false if s holds anything else. */
+NODISCARD bool buf_base64_decode(struct buf *b, struct str s);
 
 #define auto_buf __attribute__((cleanup(buf_done)))
 

@@ -9,20 +9,45 @@
 
 #define WAIT_MAX_S 300
 
+/* Certificates for where redirects lead. Trouble with them shows when they are needed. */
+static const struct http_tls *tls_of(void *arg, const struct url *u)
+{
+	auto_err struct err ignored = { 0 };
+	const struct http_tls *t = NULL;
+	struct client *c = arg;
+
+	return hosts_tls(c->hosts, u->host, u->port, &t, &ignored) < 0 ? NULL : t;
+}
+
 int client_new(const struct client_options *o, struct client **ret, struct err *e)
 {
+	const struct hosts_options hosts = { .insecure = o->insecure, .cert_dir = o->cert_dir };
 	struct client *c = xcalloc(1, sizeof(*c));
-	struct http_options ho = { 0 };
+	struct http_options ho = { .tls_of = tls_of, .tls_arg = c };
 
 	pthread_mutex_init(&c->lock, NULL);
-	c->insecure = o->insecure;
+	pthread_mutex_init(&c->creds_lock, NULL);
+	c->authfile = o->authfile ? xstrdup(o->authfile) : NULL;
 	c->wait_max_s = o->wait_max_s ? o->wait_max_s : WAIT_MAX_S;
-	if (http_new(&ho, &c->http, e) < 0) {
+	c->tokens = tokens_new();
+	if (hosts_open(&hosts, &c->hosts, e) < 0 || http_new(&ho, &c->http, e) < 0) {
 		client_free(c);
 		return -1;
 	}
 	*ret = c;
 	return 0;
+}
+
+static void known_free(struct known_cred *k)
+{
+	struct known_cred *next;
+
+	for (; k; k = next) {
+		next = k->next;
+		cred_done(&k->cred);
+		free(k->name);
+		free(k);
+	}
 }
 
 void client_free(struct client *c)
@@ -35,17 +60,24 @@ void client_free(struct client *c)
 	http_free(c->http);
 	while ((o = c->origins)) {
 		c->origins = o->next;
+		challenge_done(&o->challenge);
 		free(o->name);
 		free(o);
 	}
-	while ((h = c->hosts)) {
-		c->hosts = h->next;
+	while ((h = c->schemes)) {
+		c->schemes = h->next;
 		pthread_mutex_destroy(&h->lock);
 		free(h->host);
 		free(h);
 	}
+	known_free(c->known);
+	creds_free(c->creds);
+	tokens_free(c->tokens);
+	hosts_free(c->hosts);
 	strv_done(&c->warned);
 	pthread_mutex_destroy(&c->lock);
+	pthread_mutex_destroy(&c->creds_lock);
+	free(c->authfile);
 	free(c);
 }
 
@@ -72,14 +104,14 @@ static struct host_state *host_state(struct client *c, const char *host)
 	struct host_state *h;
 
 	auto_lock pthread_mutex_t *held = lock_hold(&c->lock);
-	for (h = c->hosts; h; h = h->next)
+	for (h = c->schemes; h; h = h->next)
 		if (strcmp(h->host, host) == 0)
 			return h;
 	h = xcalloc(1, sizeof(*h));
 	h->host = xstrdup(host);
 	pthread_mutex_init(&h->lock, NULL);
-	h->next = c->hosts;
-	c->hosts = h;
+	h->next = c->schemes;
+	c->schemes = h;
 	return h;
 }
 
@@ -105,24 +137,18 @@ static void show_warnings(struct job *j, struct client *c, const char *host, con
 	}
 }
 
-/* One request to one URL, on the wire as often as redirects want. */
-static int send_once(struct job *j, struct client *c, const struct client_request *r, const struct url *u,
-		     struct http_answer *ret, struct err *e)
+int wire_once(struct job *j, struct client *c, struct wire *w, struct http_answer *ret, struct err *e)
 {
-	struct origin_state *o = client_origin(c, u);
-	struct http_request hr = {
-		.method = r->method, .url = u, .headers = r->headers, .body = r->body, .sink = r->sink,
-		.body_max = r->body_max, .zone = ZONE_ANY,
-	};
-	int status;
+	struct origin_state *o = client_origin(c, w->r.url);
+	int r;
 
-	if (gate_wait(j, &o->gate, e) < 0)
-		return -1;
 	http_answer_done(ret);
-	status = http_do(j, c->http, &hr, ret, e);
-	if (status == 0)
-		show_warnings(j, c, u->host, ret);
-	return status;
+	r = http_do(j, c->http, &w->r, ret, e);
+	if (ret->sent && w->r.zone == ZONE_ANY)
+		o->zone = (int)ret->zone;
+	if (r == 0)
+		show_warnings(j, c, w->r.url->host, ret);
+	return r;
 }
 
 /* How long a refused request has to wait, 0: as long as usual. Errors: ERR_LIMIT (longer than is waited for). */
@@ -142,117 +168,295 @@ static int told_to_wait(struct client *c, const struct http_answer *a, uint64_t 
 	return -1;
 }
 
-static bool repeats(const struct client_request *r)
+/* Does another try make sense, as far as the request itself goes? */
+static bool may_repeat(const struct wire *w, const struct http_answer *a, int status, const struct err *e)
 {
-	return r->again || strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
+	if (a->received > 0 && a->status / 100 == 2)
+		return false;			/* the sink has a part of it */
+	if (status == 0 ? !retry_status(a->status) : e->kind != ERR_NET || !retry_broken(a->broken))
+		return false;
+	if (!w->again && (status == 0 ? a->status != 429 : a->sent))
+		return false;
+	return !w->r.body.get || w->r.body.rewind;
 }
 
-/* After an answer or a failure: 1 try again (pause is over), 0 that is final, -1. */
-static int pause_before(struct job *j, struct client *c, const struct client_request *r, const struct url *u, int n,
-			const struct http_answer *a, int status, struct err *e)
+/* After an answer or a failure: 1 try again (the pause is over, or the gate closed for it), 0 that is final, -1. */
+static int pause_before(struct job *j, struct client *c, const struct wire *w, int n, const struct http_answer *a,
+			int status, struct err *e)
 {
 	int64_t pause = retry_pause_ns(n, retry_random());
-	bool denied = status == 0 && (a->status == 429 || a->status == 503);
+	bool busy = status == 0 && (a->status == 429 || a->status == 503);
 	auto_err struct err why = { 0 };
-	uint64_t told;
+	uint64_t told = 0;
 
-	if (a->received > 0 && a->status / 100 == 2)
-		return 0;			/* the sink has a part of it */
-	if (status == 0 ? !retry_status(a->status) : e->kind != ERR_NET || !retry_broken(a->broken))
+	if (!may_repeat(w, a, status, e))
 		return 0;
-	if (!repeats(r) && (status == 0 ? a->status != 429 : a->sent))
-		return 0;
-	if (n >= RETRY_MAX || (r->body.get && !r->body.rewind))
-		return 0;
-	if (denied && told_to_wait(c, a, &told, &why) < 0) {
-		auto_buf struct buf name = { 0 };
-
-		request_name(r, &name);
+	if (busy && told_to_wait(c, a, &told, &why) < 0) {
+		if (w->hurry)
+			return 0;
 		err_move(e, &why);
-		return err_wrap(e, "%s: %d", name.p, a->status);
+		return err_wrap(e, "%s: status %d", w->r.url->host, a->status);
 	}
-	if (denied && told > 0)
+	if (told > 0)
 		pause = (int64_t)told * 1000000000;
-	if (denied)
-		gate_close(&client_origin(c, u)->gate, pause);
-	else if (retry_sleep(j, pause, &why) < 0) {
+	if (busy)
+		gate_close(&client_origin(c, w->r.url)->gate, pause);
+	if (n >= (w->tries ? w->tries : RETRY_MAX) || (busy && w->hurry))
+		return 0;
+	if (busy && told >= 5)
+		event_note(j->sink, "%s asks to wait %llu s", w->r.url->host, (unsigned long long)told);
+	if (!busy && retry_sleep(j, pause, &why) < 0) {
 		err_move(e, &why);
 		return -1;
 	}
 	return 1;
 }
 
-static int send_again(struct job *j, struct client *c, const struct client_request *r, const struct url *u,
-		      struct http_answer *ret, struct err *e)
+int wire_do(struct job *j, struct client *c, struct wire *w, struct http_answer *ret, struct err *e)
 {
 	for (int n = 1;; n++) {
 		int status, more;
 
-		status = send_once(j, c, r, u, ret, e);
-		more = pause_before(j, c, r, u, n, ret, status, e);
+		if (gate_wait(j, &client_origin(c, w->r.url)->gate, e) < 0)
+			return -1;
+		status = w->once(j, c, w, ret, e);
+		more = pause_before(j, c, w, n, ret, status, e);
 		if (more <= 0)
 			return more < 0 ? -1 : status;
 		err_clear(e);
-		if (r->body.rewind && r->body.rewind(r->body.arg, e) < 0)
+		if (w->r.body.rewind && w->r.body.rewind(w->r.body.arg, e) < 0)
 			return -1;
 	}
 }
 
 /* Where both are possible: https if the host speaks it, else http. */
-static int find_scheme(struct job *j, struct client *c, const char *host, bool *tls, struct err *e)
+static int find_scheme(struct job *j, struct client *c, const struct endpoint *ep, const struct http_tls *t, bool *tls,
+		       struct err *e)
 {
-	struct host_state *h = host_state(c, host);
+	struct host_state *h = host_state(c, ep->host);
 	auto_lock pthread_mutex_t *held = lock_hold(&h->lock);
+	auto_err struct err first = { 0 };
 
-	for (int scheme = 1; h->scheme == 0 && scheme <= 2; scheme++) {
+	for (int scheme = 1; h->scheme == 0; scheme++) {
 		auto_answer struct http_answer a = { 0 };
 		auto_url struct url u = { 0 };
 		auto_buf struct buf text = { 0 };
 		auto_err struct err why = { 0 };
-		struct http_request r = { .method = "GET", .url = &u, .zone = ZONE_ANY };
+		struct http_request r = { .method = "GET", .url = &u, .zone = ZONE_ANY, .tls = t };
+		bool ok;
 
-		buf_printf(&text, "%s://%s/v2/", scheme == 1 ? "https" : "http", host);
+		buf_printf(&text, "%s://%s/v2/", scheme == 1 ? "https" : "http", ep->host);
 		if (url_parse(buf_view(&text), &u, e) < 0)
 			return -1;
-		if (http_do(j, c->http, &r, &a, &why) == 0)
-			h->scheme = scheme;
-		else if (scheme == 2 || a.broken == HTTP_TLS_PEER || job_cancelled(j)) {
-			err_move(e, &why);
+		ok = http_do(j, c->http, &r, &a, &why) == 0;
+		if (job_check(j, e) < 0)
 			return -1;
+		if (ok && scheme == 2 && a.status == 400 && first.msg)
+			ok = false;		/* a server of TLS says so to those that speak plainly */
+		if (ok) {
+			auth_remember(c, &u, &a);
+			h->scheme = scheme;
+		} else if (scheme == 2 || a.broken == HTTP_TLS_PEER || a.broken == HTTP_DNS) {
+			err_move(e, first.msg ? &first : &why);
+			return -1;
+		} else if (a.broken != HTTP_CONNECT) {
+			err_move(&first, &why);
 		}
 	}
 	*tls = h->scheme == 1;
 	return 0;
 }
 
-static int request_url(struct job *j, struct client *c, const struct client_request *r, struct url *ret, struct err *e)
-{
-	const char *host = strcmp(r->host, "docker.io") == 0 ? "registry-1.docker.io" : r->host;
-	auto_buf struct buf b = { 0 };
-	auto_url struct url probe = { 0 };
-	bool tls = true;
+struct attempt {		/* a request to one endpoint */
+	struct wire w;
+	const struct client_request *r;
+	const struct endpoint *ep;
+	struct http_tls tls;
+	struct url url;		/* where it goes */
+	bool own;		/* that is the endpoint itself: it gets credentials */
+	struct scopes want;
+};
 
-	if (r->url)
-		return url_parse(str_of(r->url), ret, e);
-	buf_printf(&b, "https://%s", host);
-	if (url_parse(buf_view(&b), &probe, e) < 0)
+static void attempt_done(struct attempt *t)
+{
+	url_done(&t->url);
+	scopes_done(&t->want);
+}
+
+static void add_scopes(const struct client_request *r, const struct endpoint *ep, struct scopes *ret)
+{
+	int access = r->access ? r->access : CLIENT_PULL;
+	auto_buf struct buf b = { 0 };
+
+	if (!r->repo)
+		return;
+	buf_printf(&b, "repository:%s:", ep->repo);
+	buf_puts(&b, access & CLIENT_DELETE ? "delete," : "");
+	buf_puts(&b, access & CLIENT_PULL ? "pull," : "");
+	buf_puts(&b, access & CLIENT_PUSH ? "push," : "");
+	b.n--;
+	scopes_add(ret, buf_view(&b));
+	if (r->mount_from && strcmp(r->mount_from, ep->repo) != 0) {
+		buf_reset(&b);
+		buf_printf(&b, "repository:%s:pull", r->mount_from);
+		scopes_add(ret, buf_view(&b));
+	}
+}
+
+/* With what its origin asked for; a 401 is answered once or twice. */
+static int attempt_once(struct job *j, struct client *c, struct wire *w, struct http_answer *ret, struct err *e)
+{
+	struct attempt *t = container_of(w, struct attempt, w);
+
+	for (int n = 0;; n++) {
+		auto_auth_use struct auth_use use = { 0 };
+		auto_strv struct strv secret = { 0 };
+		auto_url struct url at = { 0 };
+		int r;
+
+		if (t->own)
+			strv_copy(&secret, &t->ep->headers);
+		if (t->own && auth_apply(j, c, t->ep, &t->url, &t->want, &use, &secret, e) < 0)
+			return -1;
+		w->r.secret = &secret;
+		r = wire_once(j, c, w, ret, e);
+		for (size_t i = 0; i < secret.n; i++)
+			explicit_bzero(secret.v[i], strlen(secret.v[i]));
+		if (r < 0 || ret->status != 401 || !t->own)
+			return r;
+		/* What another host says after a redirect is no reason to show it anything. */
+		if (url_parse(str_of(ret->url), &at, e) < 0)
+			return -1;
+		if (!url_same_origin(&at, &t->url))
+			return 0;
+		r = auth_learn(j, c, t->ep, &t->url, ret, &use, &t->want, e);
+		if (r <= 0 || n == 2)
+			return r < 0 ? -1 : 0;
+		if (w->r.body.get && (!w->r.body.rewind || w->r.body.rewind(w->r.body.arg, e) < 0))
+			return e->kind == ERR_NONE ? 0 : -1;
+	}
+}
+
+/* "https://host", once it is known that it is https. */
+static int endpoint_base(struct job *j, struct client *c, struct attempt *t, struct buf *ret, struct err *e)
+{
+	const struct endpoint *ep = t->ep;
+	const struct http_tls *certs;
+	auto_url struct url u = { 0 };
+	bool tls = !ep->http;
+
+	buf_printf(ret, "http%s://%s", tls ? "s" : "", ep->host);
+	if (url_parse(buf_view(ret), &u, e) < 0 || hosts_tls(c->hosts, u.host, u.port, &certs, e) < 0)
 		return -1;
-	if ((c->insecure || zone_of_host(probe.host) == ZONE_LOOPBACK) && find_scheme(j, c, host, &tls, e) < 0)
+	t->tls = ep->has_tls ? ep->tls : *certs;
+	t->tls.insecure |= ep->insecure;
+	if (tls && (t->tls.insecure || zone_of_host(u.host) == ZONE_LOOPBACK) &&
+	    find_scheme(j, c, ep, &t->tls, &tls, e) < 0)
 		return -1;
-	buf_reset(&b);
-	buf_printf(&b, "%s://%s/v2/%s%s%s", tls ? "https" : "http", host, r->repo ? r->repo : "", r->repo ? "/" : "", r->path);
-	return url_parse(buf_view(&b), ret, e);
+	buf_reset(ret);
+	buf_printf(ret, "http%s://%s", tls ? "s" : "", ep->host);
+	return 0;
+}
+
+static int attempt_url(struct job *j, struct client *c, struct attempt *t, struct err *e)
+{
+	const struct client_request *r = t->r;
+	auto_buf struct buf b = { 0 };
+	auto_url struct url own = { 0 };
+	int zone;
+
+	if (endpoint_base(j, c, t, &b, e) < 0 || url_parse(buf_view(&b), &own, e) < 0)
+		return -1;
+	t->w.r.zone = ZONE_ANY;
+	t->own = true;
+	if (!r->url) {
+		buf_printf(&b, "%s/%s%s%s", t->ep->prefix, r->repo ? t->ep->repo : "", r->repo ? "/" : "", r->path);
+		if (t->ep->ns)
+			url_query(&b, "ns", str_of(t->ep->ns));
+		return url_parse(buf_view(&b), &t->url, e);
+	}
+	if (url_parse(str_of(r->url), &t->url, e) < 0)
+		return -1;
+	t->own = url_same_origin(&t->url, &own);
+	if (!t->own) {
+		const struct http_tls *certs;
+
+		zone = client_origin(c, &own)->zone;
+		t->w.r.zone = zone >= 0 ? (enum http_zone)zone : ZONE_PUBLIC;
+		if (hosts_tls(c->hosts, t->url.host, t->url.port, &certs, e) < 0)
+			return -1;
+		t->tls = *certs;
+	}
+	return 0;
+}
+
+static int ask(struct job *j, struct client *c, const struct client_request *r, const struct endpoint *ep,
+	       struct http_answer *ret, struct err *e)
+{
+	struct attempt t = { .r = r, .ep = ep };
+	struct origin_state *o;
+	int status;
+
+	t.w = (struct wire){
+		.r = { .method = r->method, .url = &t.url, .headers = r->headers, .tls = &t.tls, .body = r->body,
+		       .sink = r->sink, .body_max = r->body_max },
+		.again = r->again || strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0,
+		.tries = ep->mirror ? 1 : 0, .hurry = ep->mirror, .once = attempt_once,
+	};
+	add_scopes(r, ep, &t.want);
+	status = attempt_url(j, c, &t, e);
+	if (status == 0) {
+		o = client_origin(c, &t.url);
+		if (ep->mirror && (o->down || o->gate.open > clock_mono_ns()))
+			status = err_set(e, ERR_NET, "%s is not asked again for now", ep->host);
+		else
+			status = wire_do(j, c, &t.w, ret, e);
+		if (status < 0 && e->kind == ERR_NET && !ret->sent)
+			o->down = true;
+	}
+	attempt_done(&t);
+	return status;
+}
+
+/* May this request go to this place at all? */
+static bool suits(const struct client_request *r, const struct endpoint *ep)
+{
+	int access = r->access ? r->access : CLIENT_PULL;
+
+	if (!ep->mirror)
+		return true;
+	return r->repo && !r->upstream && !r->url && access == CLIENT_PULL && (ep->can & (r->by_digest ? HOST_PULL : HOST_RESOLVE));
+}
+
+/* Is what a mirror gave what was wanted, or at least nothing that another place could do better? */
+static bool settled(const struct http_answer *a, int status, const struct err *e)
+{
+	if (status < 0)
+		return e->kind == ERR_CANCELLED || a->received > 0 || a->status / 100 == 2;
+	return a->status / 100 == 2 || a->status == 304 || a->status == 416;
 }
 
 int client_do(struct job *j, struct client *c, const struct client_request *r, struct http_answer *ret, struct err *e)
 {
-	auto_url struct url u = { 0 };
+	auto_endpoints struct endpoints l = { 0 };
 	auto_buf struct buf name = { 0 };
+	int status = -1;
 
 	request_name(r, &name);
-	if (request_url(j, c, r, &u, e) < 0 || send_again(j, c, r, &u, ret, e) < 0)
-		return e->kind == ERR_CANCELLED ? -1 : err_wrap(e, "%s", name.p);
-	return 0;
+	if (hosts_endpoints(c->hosts, r->host, r->repo ? r->repo : "", &l, e) < 0)
+		return -1;
+	if (l.blocked)
+		return err_set(e, ERR_DENIED, "%s: %s forbids it (blocked = true)", name.p, l.blocked);
+	for (size_t i = 0; i < l.n; i++) {
+		if (!suits(r, &l.v[i]))
+			continue;
+		err_clear(e);
+		http_answer_done(ret);
+		status = ask(j, c, r, &l.v[i], ret, e);
+		if (!l.v[i].mirror || settled(ret, status, e))
+			break;
+	}
+	return status < 0 && e->kind != ERR_CANCELLED ? err_wrap(e, "%s", name.p) : status;
 }
 
 int client_location(struct client *c, const struct http_answer *a, char **ret, struct err *e)

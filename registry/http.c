@@ -192,6 +192,9 @@ static int hop_next(struct hop *x, struct url *next, struct err *e)
 	}
 	if (x->url->tls && !next->tls)
 		return err_set(e, ERR_DENIED, "%s sends us from https to plain http on %s", x->url->host, next->host);
+	if (x->r->bound && !url_same_origin(x->r->url, next))
+		return err_set(e, ERR_DENIED, "%s sends us to %s with what is meant for it alone: refused",
+			       x->url->host, next->host);
 	if (x->limit == ZONE_ANY)
 		x->limit = x->reached;
 	return 0;

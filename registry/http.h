@@ -62,7 +62,7 @@ struct http_sink {		/* takes a successful (2xx) answer's body as it comes; back-
 	void *arg;
 };
 
-struct http_tls {		/* of one origin; borrowed for the life of the struct http */
+struct http_tls {		/* of one origin; borrowed during the request */
 	bool insecure;		/* certificates are not checked */
 	const char *ca;		/* PEM text that is trusted besides the system's; NULL: none */
 	const char *cert, *key;	/* PEM files of the client's own; NULL: none */
@@ -80,6 +80,7 @@ struct http_request {
 	size_t body_max;	/* bytes of a body that is gathered; 0: HTTP_ERROR_MAX. More: ERR_LIMIT */
 	enum http_zone zone;	/* what may be reached beside public addresses; redirects of a ZONE_ANY: as near as its peer */
 	bool no_redirect;	/* 3xx is the answer */
+	bool bound;		/* the body is a secret: a redirect to another origin is an error */
 };
 
 struct http_trace;

@@ -102,22 +102,26 @@ static bool excludes(struct str rule, const struct url *u, const uint8_t *a, siz
 		strncasecmp(host.p + host.n - rule.n, rule.p, rule.n) == 0;
 }
 
-const char *proxy_of(const struct proxy_rules *r, const struct url *u)
+bool proxy_excluded(const struct proxy_rules *r, const struct url *u)
 {
-	const char *proxy = u->tls ? r->https : r->http;
 	struct str rest = str_of(r->no);
 	uint8_t a[16];
 	size_t na = address(str_of(u->host), a);
 
-	if (!proxy)
-		proxy = r->all;
-	if (!proxy || zone_of_host(u->host) == ZONE_LOOPBACK)
-		return NULL;
 	while (rest.p) {
 		struct str rule = str_trim(str_cut(&rest, ','));
 
 		if (rule.n > 0 && excludes(rule, u, a, na))
-			return NULL;
+			return true;
 	}
-	return proxy;
+	return false;
+}
+
+const char *proxy_of(const struct proxy_rules *r, const struct url *u)
+{
+	const char *proxy = u->tls ? r->https : r->http;
+
+	if (!proxy)
+		proxy = r->all;
+	return proxy && zone_of_host(u->host) != ZONE_LOOPBACK && !proxy_excluded(r, u) ? proxy : NULL;
 }

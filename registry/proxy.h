@@ -13,4 +13,7 @@ struct proxy_rules proxy_environment(void);
 /* The proxy's URL as it was given, or NULL: none. Loopback hosts never have one, as with Docker. */
 const char *proxy_of(const struct proxy_rules *r, const struct url *u);
 
+/* Does the rules' NO_PROXY name this host? */
+bool proxy_excluded(const struct proxy_rules *r, const struct url *u);
+
 #endif
