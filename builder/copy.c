@@ -3,16 +3,14 @@
 #include "builder/copy.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <limits.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "builder/copy_tree.h"
 #include "cache/archive.h"
-#include "cache/extract.h"
+#include "cache/sketch.h"
 #include "parser/flags.h"
-
-#define CHUNK ((size_t)128 << 10)
 
 /* ---- digest ---- */
 
@@ -112,41 +110,34 @@ static int archive_bytes(void *arg, const void **p, size_t *n, struct err *e)
 	return archive_data(arg, p, n, e);
 }
 
-static int unpack_entries(struct copier *c, struct archive_in *in, struct extract *x, struct err *e)
+static int unpack_entries(struct copier *c, struct archive_in *in, struct err *e)
 {
+	struct sketch *s = c->dest.s;
 	struct tar_entry t;
-	bool made;
 	int r;
 
 	while ((r = archive_next(in, &t, e)) > 0)
-		if (job_check(c->job, e) < 0 || extract_put(x, &t, archive_bytes, in, &made, e) < 0)
+		if (job_check(c->job, e) < 0 || sketch_entry(s, &t, c->spec->scratch, archive_bytes, in, e) < 0)
 			return -1;
-	if (r < 0 || extract_end(x, e) < 0)
-		return -1;
-	if (extract_left_out(x))
+	if (r == 0 && sketch_left_out(s))
 		event_warn(c->job->sink, "left out %llu device files: an ordinary user can't make them",
-			   (unsigned long long)extract_left_out(x));
-	return 0;
+			   (unsigned long long)sketch_left_out(s));
+	return r;
 }
 
 static int unpack_to_dest(struct copier *c, const struct copy_item *it, struct archive_in *in, struct err *e)
 {
 	auto_buf struct buf base = { 0 };
-	struct extract_opts o = { .root = c->dest.root, .chown = c->spec->chown, .uid = c->spec->uid,
-				  .gid = c->spec->gid };
-	struct extract *x;
-	int r;
+	struct sketch_archive a = { .chown = c->spec->chown, .uid = c->spec->uid, .gid = c->spec->gid };
 
 	if (copy_place_dir(c, &base, e) < 0)
 		return -1;
 	if (it->st.st_mtim.tv_sec >= c->newest.tv_sec)
 		c->newest = it->st.st_mtim;
-	o.base = base.p;
-	o.now_ns = c->spec->now_ns >= 0 ? c->spec->now_ns : (int64_t)it->st.st_mtim.tv_sec * 1000000000;
-	x = extract_new(&o);
-	r = unpack_entries(c, in, x, e);
-	extract_free(x);
-	return r < 0 ? err_wrap(e, "unpack /%s", it->match) : 0;
+	a.base = base.p;
+	a.now_ns = c->spec->now_ns >= 0 ? c->spec->now_ns : (int64_t)it->st.st_mtim.tv_sec * 1000000000;
+	sketch_archive(c->dest.s, &a);
+	return unpack_entries(c, in, e) < 0 ? err_wrap(e, "unpack /%s", it->match) : 0;
 }
 
 /* ADD of an archive: 1 unpacked, 0 it is none, -1. */
@@ -190,31 +181,26 @@ static int copy_source(struct copier *c, size_t i, struct err *e)
 /* A heredoc: 0644 0:0 unless told otherwise. */
 static int write_file(struct copier *c, const struct copy_file *f, struct err *e)
 {
-	static const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	struct timespec times[2];
 	const struct copy_spec *s = c->spec;
-	mode_t mode = s->chmod ? chmod_apply(s->chmod, 0644, false) & 07777 : 0644;
+	struct stat st = { .st_mode = S_IFREG | (s->chmod ? chmod_apply(s->chmod, 0644, false) & 07777 : 0644),
+			   .st_uid = s->chown ? s->uid : 0, .st_gid = s->chown ? s->gid : 0, .st_size = (off_t)f->body.n };
 	auto_buf struct buf path = { 0 };
-	auto_fd int dir = -1, fd = -1;
+	struct erofs_node *n;
+	struct erofs_dir *dir;
 	const char *name;
 
 	if (copy_place(c, f->name, &path, e) < 0)
 		return -1;
-	dir = fs_open_parent_in(c->dest.root, path.p, &name);
-	if (dir < 0)
+	errno = sketch_parent(c->dest.s, path.p, &dir, &name);
+	if (errno == 0 && strlen(name) > NAME_MAX)
+		errno = ENAMETOOLONG;
+	if (errno)
 		return err_sys(e, "open the directory of /%s", path.p);
-	if (copy_clear(dir, name, path.p, e) < 0)
+	if (copy_clear(c, dir, name, path.p, e) < 0)
 		return -1;
-	fd = openat(dir, name, flags, 0600);
-	if (fd < 0)
-		return err_sys(e, "create /%s", path.p);
-	if (fs_write_all(fd, f->body.p, f->body.n, e) < 0)
-		return err_wrap(e, "/%s", path.p);
-	if (fchown(fd, s->chown ? s->uid : 0, s->chown ? s->gid : 0) < 0)
-		return owner_error(e, path.p, s->uid, s->gid);
-	times[0] = times[1] = copy_time(c);
-	if (fchmod(fd, mode) < 0 || futimens(fd, times) < 0)
-		return err_sys(e, "set the attributes of /%s", path.p);
+	st.st_mtim = copy_time(c);
+	n = sketch_put(c->dest.s, dir, name, &st, NULL);
+	sketch_read_bytes(c->dest.s, n, f->body.p);
 	return 0;
 }
 
@@ -226,38 +212,28 @@ static int copy_all(struct copier *c, struct err *e)
 	for (size_t i = 0; i < c->spec->nfiles; i++)
 		if (write_file(c, &c->spec->files[i], e) < 0)
 			return -1;
-	return dest_end(&c->dest, copy_time(c), e);
+	dest_end(&c->dest, copy_time(c));
+	return 0;
 }
 
-/* umask(2) can't be asked without setting it, for all threads. */
-static mode_t present_umask(void)
-{
-	auto_buf struct buf text = { 0 };
-	auto_err struct err e = { 0 };
-	const char *line;
-	unsigned mask;
-
-	if (fs_read(AT_FDCWD, "/proc/self/status", 65536, &text, &e) < 0)
-		return 0777;
-	line = strstr(text.p, "\nUmask:");
-	return line && sscanf(line, "\nUmask: %o", &mask) == 1 ? mask & 0777 : 0777;
-}
-
-int copy_run(struct job *j, const struct copy_spec *spec, struct err *e)
+int copy_sketch(struct job *j, const struct copy_spec *spec, struct sketch *s, struct err *e)
 {
 	bool octal = spec->chmod && spec->chmod->octal;
 	struct copier c = { .job = j, .spec = spec, .dest = {
-		.root = spec->dst_root, .mode = octal ? spec->chmod->mode & 07777 : 0755,
+		.s = s, .mode = octal ? spec->chmod->mode & 07777 : 0755,
 		.uid = spec->chown ? spec->uid : 0, .gid = spec->chown ? spec->gid : 0,
 	} };
-	int r;
+	int r = copy_all(&c, e);
 
-	c.chunk = xmalloc(CHUNK);
-	c.umask = present_umask();
-	r = copy_all(&c, e);
 	dest_done(&c.dest);
 	buf_done(&c.src);
 	buf_done(&c.dst);
-	free(c.chunk);
 	return r;
+}
+
+int copy_run(struct job *j, const struct copy_spec *spec, int root, struct err *e)
+{
+	auto_sketch struct sketch *s = sketch_new(root);
+
+	return copy_sketch(j, spec, s, e) < 0 ? -1 : sketch_apply(j, s, e);
 }

@@ -12,6 +12,7 @@
 
 struct chmod_spec;		/* parser/flags.h */
 struct ignore;			/* parser/ignore.h */
+struct sketch;			/* cache/sketch.h */
 struct store;			/* cache/store.h */
 
 struct copy_file {		/* a heredoc: a file of its own, 0644 0:0 */
@@ -29,7 +30,7 @@ struct copy_spec {		/* all borrowed */
 	const struct copy_file *files;	/* written after src is copied */
 	size_t nfiles;
 	const char *dest;	/* absolute; a trailing slash says directory; "." components are fine */
-	int dst_root;		/* copy_run only: root of a writable tree (snapshot_fd()) */
+	int scratch;		/* a directory on a disk, for an archive's files on their way; with add */
 	bool chown;		/* --chown */
 	uid_t uid;
 	gid_t gid;
@@ -56,12 +57,15 @@ NODISCARD int copy_digest(struct job *j, struct store *s, const struct copy_spec
 			  struct digest *ret, struct err *e);
 
 /**
- * Copy. Everything is resolved beneath src_root and dst_root, links included.
+ * Copy, in the sketch s of a layer: no file is read or made yet. What c borrows must stay until the sketch is written.
+ * Everything is resolved beneath src_root and in the sketch, links included.
  *
- * Errors: as copy_digest(); ERR_USAGE for conflicts ("cannot replace the directory /x by a file") and owners that
- *         this user may not give; ERR_CORRUPT for bad archives; ERR_SYS (disk).
+ * Errors: as copy_digest(); ERR_USAGE for conflicts ("cannot replace the directory /x by a file"); ERR_CORRUPT for bad
+ *         archives; ERR_SYS (disk).
  * Spec:   dockerfile spec 1.7; cases CPY, OWN, PAX.
  */
-NODISCARD int copy_run(struct job *j, const struct copy_spec *c, struct err *e);
+NODISCARD int copy_sketch(struct job *j, const struct copy_spec *c, struct sketch *s, struct err *e);
+/* Copy into the directory root, which is "/" to links. Errors: those and sketch_apply()'s. */
+NODISCARD int copy_run(struct job *j, const struct copy_spec *c, int root, struct err *e);
 
 #endif

@@ -4,24 +4,25 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <sys/xattr.h>
+#include <limits.h>
 
 #include "base/fs.h"
-#include "cache/extract.h"
 #include "cache/names.h"
+#include "cache/sketch.h"
 #include "parser/flags.h"
 
-#define CHUNK ((size_t)128 << 10)	/* files up to this size go by one read and one write */
 #define DEPTH_MAX 1024
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* One directory on the way down. It is made in the destination when the first entry needs it. */
 struct level {
 	struct level *up;
-	int src, dst;		/* dst -1: not made yet */
+	int src;
+	struct sketch_from *from;	/* src, for the files in it; NULL: not needed yet */
+	struct erofs_dir *dst;		/* NULL: not made yet */
+	struct erofs_node *node;	/* it */
 	const char *name;
 	struct stat st;		/* of the source directory */
-	bool setgid;		/* the destination hands its group on */
 	bool keep;		/* it was there, and only something below it was picked: leave its attributes */
 	int depth;
 };
@@ -53,201 +54,95 @@ static void see_time(struct copier *c, struct timespec t)
 		c->newest = t;
 }
 
-/* Best effort, as every copy tool does it: a file system may know fewer attributes; capabilities must not be lost. */
-static int copy_xattrs(const struct copier *c, int from, int to, struct err *e)
+/* What it is in the destination: st with the owner and mode that it gets there. */
+static struct stat new_stat(struct copier *c, const struct stat *st)
 {
-	char list[4096], value[65536];
-	ssize_t n = flistxattr(from, list, sizeof(list));
+	struct stat ret = *st;
 
-	for (const char *key = list; n > 0 && key < list + n; key += strlen(key) + 1) {
-		ssize_t len;
-
-		if (!xattr_kept(str_of(key)))
-			continue;
-		len = fgetxattr(from, key, value, sizeof(value));
-		if (len >= 0 && fsetxattr(to, key, value, (size_t)len, 0) < 0 &&
-		    strcmp(key, "security.capability") == 0)
-			return err_sys(e, "set the capabilities of /%s", c->dst.p);
-	}
-	return 0;
-}
-
-/* Does open(2) give a new file this mode as it is? */
-static bool is_simple(const struct copier *c, mode_t mode)
-{
-	return (mode & (07000 | c->umask)) == 0;
-}
-
-/*
- * Owner first: changing it clears set-id bits and capabilities. fresh: create() made it just now, for user 0
- * (who we are, perhaps only in our own namespace) with its mode.
- */
-static int set_attributes(struct copier *c, int from, int to, const struct stat *st, bool fresh, struct err *e)
-{
-	const struct timespec times[2] = { st->st_mtim, st->st_mtim };
-	uid_t uid;
-	gid_t gid;
-
-	new_owner(c, st, &uid, &gid);
-	if ((!fresh || c->setgid || uid || gid) && fchown(to, uid, gid) < 0)
-		return owner_error(e, c->dst.p, uid, gid);
-	if ((!fresh || !is_simple(c, new_mode(c, st)) || uid || gid) && fchmod(to, new_mode(c, st)) < 0)
-		return err_sys(e, "set the mode of /%s", c->dst.p);
-	if (from >= 0 && copy_xattrs(c, from, to, e) < 0)
-		return -1;
-	if (futimens(to, times) < 0)
-		return err_sys(e, "set the time of /%s", c->dst.p);
+	new_owner(c, st, &ret.st_uid, &ret.st_gid);
+	ret.st_mode = (st->st_mode & S_IFMT) | new_mode(c, st);
 	see_time(c, st->st_mtim);
-	return 0;
+	return ret;
 }
 
-int copy_clear(int dir, const char *name, const char *path, struct err *e)
+int copy_clear(struct copier *c, struct erofs_dir *dir, const char *name, const char *path, struct err *e)
 {
-	struct stat st;
+	struct erofs_node *n;
 
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "stat /%s", path);
-	if (S_ISDIR(st.st_mode))
+	errno = sketch_child(c->dest.s, dir, name, &n);
+	if (errno == 0 && S_ISDIR(sketch_mode(n)))
 		return err_set(e, ERR_USAGE, "cannot replace the directory /%s by a file", path);
-	return unlinkat(dir, name, 0) < 0 ? err_sys(e, "replace /%s", path) : 0;
+	return errno == 0 || errno == ENOENT ? 0 : err_sys(e, "stat /%s", path);
 }
 
-static int create(const struct copier *c, int dir, const char *name, mode_t mode, struct err *e)
+/* A second name of a file that this item has copied already: 1. */
+static int copy_again(struct copier *c, const struct stat *st, struct erofs_dir *dst, const char *name, struct err *e)
 {
-	static const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(dir, name, flags, mode);
+	const char *first = st->st_nlink > 1 ? inodes_see(c->links, st, c->dst.p) : NULL;
+	struct erofs_node *n;
 
-	if (fd < 0 && errno == EEXIST) {
-		if (copy_clear(dir, name, c->dst.p, e) < 0)
-			return -1;
-		fd = openat(dir, name, flags, mode);
-	}
-	return fd < 0 ? err_sys(e, "create /%s", c->dst.p) : fd;
+	if (!first)
+		return 0;
+	errno = sketch_look(c->dest.s, first, &n);
+	if (errno)
+		return err_sys(e, "link /%s", c->dst.p);
+	sketch_hard_link(c->dest.s, dst, name, n);
+	return 1;
 }
 
-static int copy_bytes(struct copier *c, int from, int to, uint64_t size, struct err *e)
+/* from: the directory that from_name is in. Of a socket an empty file is left. */
+static int copy_other(struct copier *c, int src, struct sketch_from *from, const char *from_name, struct erofs_dir *dst,
+		      const char *name, struct err *e)
 {
-	if (size > 0 && size <= CHUNK) {
-		ssize_t n = read(from, c->chunk, CHUNK);
-
-		if (n < 0)
-			return src_error(c, e);
-		return fs_write_all(to, c->chunk, (size_t)n, e) < 0 ? err_wrap(e, "/%s", c->dst.p) : 0;
-	}
-	return fs_copy_data(from, to, size, e) < 0 ? err_wrap(e, "copy /%s", c->src.p) : 0;
-}
-
-static int copy_file(struct copier *c, int src, const char *from_name, int dst, const char *name, struct err *e)
-{
-	auto_fd int from = openat(src, from_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), to = -1;
-	const char *first;
-	struct stat st;
-
-	if (from < 0 || fstat(from, &st) < 0)
-		return src_error(c, e);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, ERR_CONFLICT, "/%s changed while it was copied", c->src.p);
-	first = st.st_nlink > 1 ? inodes_see(c->links, &st, c->dst.p) : NULL;
-	if (first) {
-		const char *first_name;
-		auto_fd int dir = fs_open_parent_in(c->dest.root, first, &first_name);
-
-		if (copy_clear(dst, name, c->dst.p, e) < 0)
-			return -1;
-		return dir < 0 || linkat(dir, first_name, dst, name, 0) < 0 ? err_sys(e, "link /%s", c->dst.p) : 0;
-	}
-	to = create(c, dst, name, is_simple(c, new_mode(c, &st)) ? new_mode(c, &st) : 0600, e);
-	if (to < 0 || copy_bytes(c, from, to, (uint64_t)st.st_size, e) < 0)
-		return -1;
-	return set_attributes(c, from, to, &st, geteuid() == 0 && getegid() == 0, e);
-}
-
-static int copy_link(struct copier *c, int src, const char *from_name, int dst, const char *name,
-		     const struct stat *st, struct err *e)
-{
-	const struct timespec times[2] = { st->st_mtim, st->st_mtim };
-	char target[4096];
-	ssize_t n = readlinkat(src, from_name, target, sizeof(target) - 1);
-	uid_t uid;
-	gid_t gid;
-
-	if (n < 0)
-		return src_error(c, e);
-	target[n] = '\0';
-	new_owner(c, st, &uid, &gid);
-	if (copy_clear(dst, name, c->dst.p, e) < 0)
-		return -1;
-	if (symlinkat(target, dst, name) < 0)
-		return err_sys(e, "create the link /%s", c->dst.p);
-	if (fchownat(dst, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return owner_error(e, c->dst.p, uid, gid);
-	if (utimensat(dst, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, "set the time of /%s", c->dst.p);
-	see_time(c, st->st_mtim);
-	return 0;
-}
-
-/* Pipes and devices anew; of a socket an empty file is left. */
-static int copy_node(struct copier *c, int dst, const char *name, const struct stat *st, struct err *e)
-{
-	const struct timespec times[2] = { st->st_mtim, st->st_mtim };
-	mode_t type = S_ISSOCK(st->st_mode) ? S_IFREG : st->st_mode & S_IFMT;
-	uid_t uid;
-	gid_t gid;
-
-	new_owner(c, st, &uid, &gid);
-	if (copy_clear(dst, name, c->dst.p, e) < 0)
-		return -1;
-	if (mknodat(dst, name, type | 0600, st->st_rdev) < 0)
-		return err_sys(e, "make the special file /%s", c->dst.p);
-	if (fchownat(dst, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return owner_error(e, c->dst.p, uid, gid);
-	if (fchmodat(dst, name, new_mode(c, st), 0) < 0 ||
-	    utimensat(dst, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, "set the attributes of /%s", c->dst.p);
-	see_time(c, st->st_mtim);
-	return 0;
-}
-
-static int copy_other(struct copier *c, int src, const char *from_name, int dst, const char *name,
-		      struct err *e)
-{
-	struct stat st;
+	char target[4096] = "";
+	struct erofs_node *n;
+	struct stat st, as;
+	ssize_t len = 0;
+	int again = 0;
 
 	if (fstatat(src, from_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return src_error(c, e);
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, ERR_CONFLICT, "/%s changed while it was copied", c->src.p);
+	if (S_ISLNK(st.st_mode) && (len = readlinkat(src, from_name, target, sizeof(target) - 1)) < 0)
+		return src_error(c, e);
+	target[len] = '\0';
+	if (copy_clear(c, dst, name, c->dst.p, e) < 0)
+		return -1;
 	if (S_ISREG(st.st_mode))
-		return copy_file(c, src, from_name, dst, name, e);
-	if (S_ISLNK(st.st_mode))
-		return copy_link(c, src, from_name, dst, name, &st, e);
-	return copy_node(c, dst, name, &st, e);
+		again = copy_again(c, &st, dst, name, e);
+	if (again)
+		return MIN(again, 0);
+	as = new_stat(c, &st);
+	if (S_ISSOCK(st.st_mode))
+		as.st_mode = S_IFREG | (as.st_mode & 07777);
+	n = sketch_put(c->dest.s, dst, name, &as, target);
+	if (S_ISREG(st.st_mode) && st.st_size)
+		sketch_read_from(c->dest.s, n, from, from_name);
+	return 0;
 }
 
 /* l exists in the destination afterwards. */
 static int need_level(struct copier *c, struct level *l, bool picked, struct err *e)
 {
-	struct stat st;
+	static const struct stat bare = { .st_mode = S_IFDIR | 0700 };
 
-	if (l->dst >= 0) {
+	if (l->dst) {
 		l->keep = l->keep && !picked;
 		return 0;
 	}
 	if (need_level(c, l->up, false, e) < 0)
 		return -1;
-	if (mkdirat(l->up->dst, l->name, 0700) < 0) {
-		if (errno != EEXIST)
-			return err_sys(e, "make the directory /%s", c->dst.p);
-		if (fstatat(l->up->dst, l->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return err_sys(e, "stat /%s", c->dst.p);
-		if (!S_ISDIR(st.st_mode))
-			return err_set(e, ERR_USAGE, "cannot copy the directory /%s over the file /%s", c->src.p,
-				       c->dst.p);
+	errno = sketch_child(c->dest.s, l->up->dst, l->name, &l->node);
+	if (errno == ENOENT)
+		l->node = sketch_put(c->dest.s, l->up->dst, l->name, &bare, NULL);
+	else if (errno)
+		return err_sys(e, "stat /%s", c->dst.p);
+	else if (!S_ISDIR(sketch_mode(l->node)))
+		return err_set(e, ERR_USAGE, "cannot copy the directory /%s over the file /%s", c->src.p, c->dst.p);
+	else
 		l->keep = !picked;
-	}
-	l->dst = openat(l->up->dst, l->name, OPEN_DIR);
-	if (l->dst < 0 || fstat(l->dst, &st) < 0)
-		return err_sys(e, "open the directory /%s", c->dst.p);
-	l->setgid = st.st_mode & S_ISGID;
+	l->dst = sketch_as_dir(l->node);
 	return 0;
 }
 
@@ -255,24 +150,24 @@ static int copy_level(struct copier *c, struct level *l, struct err *e);
 
 static int copy_subdir(struct copier *c, struct level *up, const char *name, bool picked, struct err *e)
 {
-	auto_fd int src = openat(up->src, name, OPEN_DIR), dst = -1;
-	struct level l = { .up = up, .src = src, .dst = -1, .name = name, .depth = up->depth + 1 };
-	int r;
+	auto_fd int src = openat(up->src, name, OPEN_DIR);
+	struct level l = { .up = up, .src = src, .name = name, .depth = up->depth + 1 };
+	struct stat as;
 
 	if (src < 0 || fstat(src, &l.st) < 0)
 		return src_error(c, e);
 	if (l.depth > DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "/%s: more than %d directories deep", c->src.p, DEPTH_MAX);
-	r = picked ? need_level(c, &l, true, e) : 0;
-	if (r == 0)
-		r = copy_level(c, &l, e);
-	dst = l.dst;
-	if (r == 0 && dst >= 0 && !l.keep)
-		r = set_attributes(c, src, dst, &l.st, false, e);
-	return r;
+	if ((picked && need_level(c, &l, true, e) < 0) || copy_level(c, &l, e) < 0)
+		return -1;
+	if (!l.dst || l.keep)
+		return 0;
+	as = new_stat(c, &l.st);
+	sketch_set(c->dest.s, l.node, &as);
+	return 0;
 }
 
-static int copy_entry(struct copier *c, struct level *l, const struct name *n, struct err *e)
+static int copy_entry(struct copier *c, struct level *l, const struct name *n, size_t dir_n, struct err *e)
 {
 	enum tree_pick pick = copy_pick(c->items, c->item, c->src.p, n->type == DT_DIR);
 
@@ -282,9 +177,12 @@ static int copy_entry(struct copier *c, struct level *l, const struct name *n, s
 		return copy_subdir(c, l, n->s, pick == PICK_YES, e);
 	if (need_level(c, l, false, e) < 0)
 		return -1;
-	c->setgid = l->setgid;
-	return n->type == DT_REG ? copy_file(c, l->src, n->s, l->dst, n->s, e) :
-		copy_other(c, l->src, n->s, l->dst, n->s, e);
+	if (!l->from) {
+		auto_free char *dir = xstrndup(c->src.p, dir_n);
+
+		l->from = sketch_from(c->dest.s, c->spec->src_root, dir);
+	}
+	return copy_other(c, l->src, l->from, n->s, l->dst, n->s, e);
 }
 
 static int copy_level(struct copier *c, struct level *l, struct err *e)
@@ -301,7 +199,7 @@ static int copy_level(struct copier *c, struct level *l, struct err *e)
 
 		buf_printf(&c->src, "%s%s", src ? "/" : "", names.v[i].s);
 		buf_printf(&c->dst, "%s%s", dst ? "/" : "", names.v[i].s);
-		r = copy_entry(c, l, &names.v[i], e);
+		r = copy_entry(c, l, &names.v[i], src, e);
 		c->src.p[c->src.n = src] = '\0';
 		c->dst.p[c->dst.n = dst] = '\0';
 		if (r < 0)
@@ -333,13 +231,13 @@ static int make_dest(struct copier *c, const char *path, bool is_dir, struct err
 int copy_place_dir(struct copier *c, struct buf *ret, struct err *e)
 {
 	auto_buf struct buf clean = { 0 };
-	struct stat st;
+	mode_t mode;
 	bool exists;
 
 	copy_clean(str_of(c->spec->dest), &clean);
-	if (dest_resolve(&c->dest, clean.p, ret, &exists, &st, e) < 0)
+	if (dest_resolve(&c->dest, clean.p, ret, &exists, &mode, e) < 0)
 		return -1;
-	if (exists && !S_ISDIR(st.st_mode))
+	if (exists && !S_ISDIR(mode))
 		return err_set(e, ERR_USAGE, "cannot copy a directory over the file /%s", ret->p);
 	return make_dest(c, ret->p, true, e);
 }
@@ -348,14 +246,14 @@ int copy_place(struct copier *c, const char *name, struct buf *ret, struct err *
 {
 	auto_buf struct buf clean = { 0 };
 	bool exists, dir = says_directory(c->spec->dest);
-	struct stat st;
+	mode_t mode;
 
 	copy_clean(str_of(c->spec->dest), &clean);
-	if (dest_resolve(&c->dest, clean.p, ret, &exists, &st, e) < 0)
+	if (dest_resolve(&c->dest, clean.p, ret, &exists, &mode, e) < 0)
 		return -1;
-	if (dir && exists && !S_ISDIR(st.st_mode))
+	if (dir && exists && !S_ISDIR(mode))
 		return err_set(e, ERR_USAGE, "the destination /%s is not a directory", ret->p);
-	if (!dir && !(exists && S_ISDIR(st.st_mode)))
+	if (!dir && !(exists && S_ISDIR(mode)))
 		return make_dest(c, ret->p, false, e);
 	if (make_dest(c, ret->p, true, e) < 0)
 		return -1;
@@ -365,40 +263,39 @@ int copy_place(struct copier *c, const char *name, struct buf *ret, struct err *
 
 static int copy_item_dir(struct copier *c, const struct copy_item *it, struct err *e)
 {
-	auto_fd int src = -1, dst = -1;
+	auto_fd int src = -1;
 	struct level l = { 0 };
-	struct stat st;
 
 	if (copy_place_dir(c, &c->dst, e) < 0)
 		return -1;
 	src = fs_open_in(c->spec->src_root, it->path, O_RDONLY | O_DIRECTORY, 0);
 	if (src < 0)
 		return src_error(c, e);
-	dst = fs_open_in(c->dest.root, c->dst.p, O_RDONLY | O_DIRECTORY, 0);
-	if (dst < 0 || fstat(dst, &st) < 0)
+	errno = sketch_dir(c->dest.s, c->dst.p, &l.dst);
+	if (errno)
 		return err_sys(e, "open the directory /%s", c->dst.p);
 	l.src = src;
-	l.dst = dst;
-	l.setgid = st.st_mode & S_ISGID;
 	see_time(c, it->st.st_mtim);
 	return copy_level(c, &l, e);
 }
 
 static int copy_item_file(struct copier *c, const struct copy_item *it, struct err *e)
 {
-	const char *from_name, *name, *base = strrchr(it->match, '/');
-	auto_fd int src = fs_open_parent_in(c->spec->src_root, it->path, &from_name), dst = -1;
-	struct stat st;
+	const char *from_name, *name, *base = strrchr(it->match, '/'), *slash = strrchr(it->path, '/');
+	auto_fd int src = fs_open_parent_in(c->spec->src_root, it->path, &from_name);
+	auto_free char *above = xstrndup(it->path, slash ? (size_t)(slash - it->path) : 0);
+	struct erofs_dir *dst;
 
 	if (src < 0)
 		return src_error(c, e);
 	if (copy_place(c, base ? base + 1 : it->match, &c->dst, e) < 0)
 		return -1;
-	dst = fs_open_parent_in(c->dest.root, c->dst.p, &name);
-	if (dst < 0 || fstat(dst, &st) < 0)
+	errno = sketch_parent(c->dest.s, c->dst.p, &dst, &name);
+	if (errno == 0 && strlen(name) > NAME_MAX)
+		errno = ENAMETOOLONG;
+	if (errno)
 		return err_sys(e, "open the directory of /%s", c->dst.p);
-	c->setgid = st.st_mode & S_ISGID;
-	return copy_other(c, src, from_name, dst, name, e);
+	return copy_other(c, src, sketch_from(c->dest.s, c->spec->src_root, above), from_name, dst, name, e);
 }
 
 int copy_item(struct copier *c, struct copy_items *items, size_t item, struct err *e)

@@ -15,10 +15,6 @@ struct copier {
 	struct inodes *links;		/* hard links within the item */
 	struct buf src, dst;		/* paths of what is in work, beneath the roots */
 	struct timespec newest;		/* of what was copied */
-	char *chunk;
-	/* what a new file gets without being told, so that most need not be told again */
-	mode_t umask;
-	bool setgid;			/* in a directory that hands on its group */
 };
 
 /* Copy items->v[item] to spec->dest. Errors: ERR_USAGE (conflicts, owners, unreadable), ERR_SYS, ERR_CANCELLED. */
@@ -28,7 +24,7 @@ NODISCARD int copy_item(struct copier *c, struct copy_items *items, size_t item,
 NODISCARD int copy_place(struct copier *c, const char *name, struct buf *ret, struct err *e);
 /* dest as a directory, made if missing; its path in ret. */
 NODISCARD int copy_place_dir(struct copier *c, struct buf *ret, struct err *e);
-/* Make way at dir/name for a file: another file goes, a directory is an error. path is for messages. */
-NODISCARD int copy_clear(int dir, const char *name, const char *path, struct err *e);
+/* Is dir/name free for a file? Another file will be replaced, a directory is an error. path is for messages. */
+NODISCARD int copy_clear(struct copier *c, struct erofs_dir *dir, const char *name, const char *path, struct err *e);
 
 #endif

@@ -6,6 +6,8 @@
 #include "builder/result.h"
 #include "builder/users.h"
 #include "builder/work.h"
+#include "cache/lease.h"
+#include "cache/sketch.h"
 #include "cache/snapshot.h"
 #include "parser/ignore.h"
 
@@ -56,7 +58,7 @@ static int call_init(struct work *w, const struct copy_op *op, int src_root, str
 	*ret = (struct copy_call){ .c = {
 		.src_root = src_root, .from_context = !op->from, .ignore = op->from ? NULL : w->ignore,
 		.src = op->src, .parents = op->parents, .files = op->files, .nfiles = op->nfiles,
-		.dest = op->dest, .dst_root = -1, .add = op->add, .no_unpack = op->no_unpack,
+		.dest = op->dest, .scratch = lease_dirfd(w->lease), .add = op->add, .no_unpack = op->no_unpack,
 		.now_ns = w->epoch >= 0 ? w->epoch * 1000000000 : -1,
 	} };
 	if (op->src.n && src_root < 0)
@@ -118,33 +120,47 @@ static int copy_content(struct work *w, struct vertex *v, bool solved UNUSED, st
 	return r;
 }
 
-static int copy_do(struct work *w, struct vertex *v, struct copy_call *call, struct snapshot *dst, struct err *e)
+static int copy_do(struct work *w, struct vertex *v, struct copy_call *call, int lower, struct err *e)
 {
 	const struct copy_op *op = v->data;
+	auto_sketch struct sketch *s = NULL;
 
-	call->c.dst_root = snapshot_fd(dst);
 	if (op->chown) {
 		call->c.chown = true;
-		if (users_chown(snapshot_fd(dst), op->chown, v->detached || !vertex_root(v), &call->c.uid, &call->c.gid,
-				w->job->sink, e) < 0)
+		if (users_chown(lower, op->chown, v->detached || !vertex_root(v), &call->c.uid, &call->c.gid, w->job->sink,
+				e) < 0)
 			return -1;
 	}
-	return copy_run(w->job, &call->c, e);
+	s = sketch_new(lower);
+	return copy_sketch(w->job, &call->c, s, e) < 0 ? -1 :
+		sketch_write(w->job, s, w->store, w->lease, &v->result.layer, e);
+}
+
+/* The tree that v starts from, to look at; *lower is -1 for an empty one. */
+static int lower_open(struct work *w, const struct vertex *v, struct snapshot **snap, int *lower, struct err *e)
+{
+	*lower = -1;
+	if (!vertex_root(v))
+		return 0;
+	if (result_mount(w, vertex_root(v), false, snap, e) < 0)
+		return -1;
+	*lower = snapshot_fd(*snap);
+	return 0;
 }
 
 static int copy_make(struct work *w, struct vertex *v, struct err *e)
 {
 	auto_snapshot struct snapshot *src = NULL, *dst = NULL;
 	struct copy_call call;
-	int root, r;
+	int root, lower, r;
 
-	if (source_open(w, v, &src, &root, e) < 0 || result_mount(w, vertex_root(v), true, &dst, e) < 0)
+	if (source_open(w, v, &src, &root, e) < 0 || lower_open(w, v, &dst, &lower, e) < 0)
 		return -1;
 	r = call_init(w, v->data, root, &call, e);
 	if (r == 0)
-		r = copy_do(w, v, &call, dst, e);
+		r = copy_do(w, v, &call, lower, e);
 	ignore_free(call.exclude);
-	return r < 0 ? -1 : snapshot_take(dst, &v->result.layer, e);
+	return r;
 }
 
 const struct op_type copy_type = { "copy", copy_key, copy_content, copy_make };
@@ -171,23 +187,24 @@ static int workdir_mkdirs(struct work *w, struct dest *d, const char *path, stru
 	if (dest_mkdirs(d, path, e) < 0)
 		return -1;
 	t = w->epoch >= 0 ? (struct timespec){ .tv_sec = w->epoch } : dest_time(d);
-	return dest_end(d, t, e);
+	dest_end(d, t);
+	return 0;
 }
 
-static int workdir_in(struct work *w, const struct workdir_op *op, int root, struct err *e)
+static int workdir_in(struct work *w, const struct workdir_op *op, int lower, struct sketch *s, struct err *e)
 {
-	struct dest d = { .root = root, .mode = 0755 };
+	struct dest d = { .s = s, .mode = 0755 };
 	auto_buf struct buf path = { 0 };
 	struct passwd_user u = { 0 };
-	struct stat st;
 	bool exists;
+	mode_t mode;
 	int r;
 
-	if (dest_resolve(&d, op->path, &path, &exists, &st, e) < 0)
+	if (dest_resolve(&d, op->path, &path, &exists, &mode, e) < 0)
 		return -1;
 	if (exists)
-		return S_ISDIR(st.st_mode) ? 0 : err_set(e, ERR_USAGE, "%s is not a directory", op->path);
-	if (users_lookup(root, op->user, &u, e) < 0)
+		return S_ISDIR(mode) ? 0 : err_set(e, ERR_USAGE, "%s is not a directory", op->path);
+	if (users_lookup(lower, op->user, &u, e) < 0)
 		return -1;
 	d.uid = u.uid;
 	d.gid = u.gid;
@@ -201,12 +218,15 @@ static int workdir_make(struct work *w, struct vertex *v, struct err *e)
 {
 	const struct workdir_op *op = v->data;
 	auto_snapshot struct snapshot *dst = NULL;
+	auto_sketch struct sketch *s = NULL;
+	int lower;
 
-	if (result_mount(w, vertex_root(v), true, &dst, e) < 0)
+	if (lower_open(w, v, &dst, &lower, e) < 0)
 		return -1;
-	if (workdir_in(w, op, snapshot_fd(dst), e) < 0)
+	s = sketch_new(lower);
+	if (workdir_in(w, op, lower, s, e) < 0)
 		return err_wrap(e, "WORKDIR %s", op->path);
-	return snapshot_take(dst, &v->result.layer, e);
+	return sketch_write(w->job, s, w->store, w->lease, &v->result.layer, e);
 }
 
 const struct op_type workdir_type = { "workdir", workdir_key, NULL, workdir_make };

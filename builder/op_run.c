@@ -87,7 +87,7 @@ static int mount_content(struct work *w, struct vertex *v, const struct run_step
 	const struct vertex *in = m->in >= 0 ? v->in[m->in] : NULL;
 	char *sources[] = { (char *)(*m->m.source ? m->m.source : "/"), NULL };
 	struct copy_spec c = { .src_root = w->context_fd, .from_context = m->in < 0, .src = { sources, 1 },
-		.ignore = m->in < 0 ? w->ignore : NULL, .dest = "/", .dst_root = -1, .now_ns = -1 };
+		.ignore = m->in < 0 ? w->ignore : NULL, .dest = "/", .now_ns = -1 };
 	struct digest d;
 
 	if (m->in >= 0) {

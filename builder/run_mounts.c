@@ -57,9 +57,8 @@ static int open_context(struct work *w, const struct run_step_mount *m, size_t i
 	if (mkdirat(lease_dirfd(w->lease), name, 0755) < 0 ||
 	    (dir = openat(lease_dirfd(w->lease), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		return err_sys(e, "make a directory for the mount");
-	c.dst_root = dir;
 	c.dest = S_ISDIR(st.st_mode) ? "/" : "/file";
-	if (copy_run(w->job, &c, e) < 0)
+	if (copy_run(w->job, &c, dir, e) < 0)
 		return -1;
 	return open_source(dir, c.dest, o, e);
 }
@@ -102,7 +101,7 @@ static int cache_fill(struct work *w, struct vertex *v, const struct run_step_mo
 {
 	auto_snapshot struct snapshot *snap = NULL;
 	char *sources[] = { (char *)(*m->m.source ? m->m.source : "/"), NULL };
-	struct copy_spec c = { .src = { sources, 1 }, .dest = "/", .dst_root = dir, .now_ns = -1 };
+	struct copy_spec c = { .src = { sources, 1 }, .dest = "/", .now_ns = -1 };
 	const struct vertex *in = m->in >= 0 ? v->in[m->in] : NULL;
 
 	if (!in)
@@ -110,7 +109,7 @@ static int cache_fill(struct work *w, struct vertex *v, const struct run_step_mo
 	if (result_mount(w, &in->result, false, &snap, e) < 0)
 		return -1;
 	c.src_root = snapshot_fd(snap);
-	return copy_run(w->job, &c, e);
+	return copy_run(w->job, &c, dir, e);
 }
 
 /* The directory, made under a temporary name if it is new, so that a half-filled one is never seen. */

@@ -10,8 +10,11 @@
 /* A missing file is an empty text, as is one that is not a regular file. */
 static int read_small(int root, const char *path, struct buf *ret, struct err *e)
 {
-	auto_fd int fd = fs_open_in(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	auto_fd int fd = root < 0 ? -1 : fs_open_in(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 	struct stat st;
+
+	if (root < 0)
+		return 0;
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO))
 		return 0;

@@ -6,7 +6,7 @@
 #include "base/event.h"
 #include "image/passwd.h"
 
-/* USER's "name[:group]" in the tree beneath root ("" is root). Errors: passwd_lookup()'s. */
+/* USER's "name[:group]" in the tree beneath root (-1: an empty one; "" is root). Errors: passwd_lookup()'s. */
 NODISCARD int users_lookup(int root, const char *spec, struct passwd_user *ret, struct err *e);
 /* A supplementary group by name or number. Errors: passwd_group()'s. */
 NODISCARD int users_group(int root, const char *spec, gid_t *ret, struct err *e);

@@ -55,6 +55,15 @@ static bool is_capability(struct str value)
 	return magic == VFS_CAP_REVISION_3 && root != UINT32_MAX;
 }
 
+int erofs_capability_set(struct erofs *w, struct erofs_node *n, const char *path, struct str value, struct err *e)
+{
+	if (!is_capability(value))
+		return err_set(e, ERR_CORRUPT, "%s: a malformed security.capability", path);
+	if (!erofs_xattr_set(w, n, EROFS_X_SECURITY, STR_LIT("capability"), value))
+		return err_set(e, ERR_LIMIT, "%s: too many extended attributes", path);
+	return 0;
+}
+
 static int set_xattrs(struct erofs *w, struct erofs_node *n, const struct tar_entry *t, struct err *e)
 {
 	static const struct str user = { "user.", 5 };
@@ -67,10 +76,8 @@ static int set_xattrs(struct erofs *w, struct erofs_node *n, const struct tar_en
 		if (str_starts(key, user.p)) {
 			if (key.n > user.n)
 				erofs_xattr_set(w, n, EROFS_X_USER, str_sub(key, user.n, key.n), value);
-		} else if (!is_capability(value)) {
-			return err_set(e, ERR_CORRUPT, "%s: a malformed security.capability", t->path);
-		} else if (!erofs_xattr_set(w, n, EROFS_X_SECURITY, STR_LIT("capability"), value)) {
-			return err_set(e, ERR_LIMIT, "%s: too many extended attributes", t->path);
+		} else if (erofs_capability_set(w, n, t->path, value, e) < 0) {
+			return -1;
 		}
 	}
 	return 0;
@@ -117,8 +124,7 @@ static int put_file(struct erofs *w, struct erofs_name *name, const struct tar_e
 	return set_xattrs(w, n, t, e);
 }
 
-/* Linux include/linux/kdev_t.h, new_encode_dev(). */
-static uint32_t encode_device(uint32_t major, uint32_t minor)
+uint32_t erofs_device(uint32_t major, uint32_t minor)
 {
 	return (minor & 0xff) | major << 8 | (minor & ~0xffu) << 12;
 }
@@ -137,7 +143,7 @@ static int put_node(struct erofs *w, struct erofs_name *name, const struct tar_e
 			return err_set(e, ERR_CORRUPT, "%s: a symbolic link without a proper target", t->path);
 		n->target = arena_strndup(&w->arena, t->link, n->size);
 	} else if (type != S_IFIFO) {
-		n->rdev = encode_device(t->major, t->minor);
+		n->rdev = erofs_device(t->major, t->minor);
 	}
 	name->node = n;
 	return 0;

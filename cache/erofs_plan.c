@@ -59,9 +59,8 @@ static int name_order(const void *a, const void *b)
 	return str_cmp((struct str){ x->s, x->n }, (struct str){ y->s, y->n });
 }
 
-/* Leave only names that are there, in order. Inside an opaque directory nothing of the layers below is seen:
- * whiteouts there would only show up as devices. */
-static void sort_names(struct erofs_dir *d)
+/* Inside an opaque directory nothing of the layers below is seen: whiteouts there would only show up as devices. */
+void erofs_dir_sort(struct erofs_dir *d)
 {
 	auto_free struct erofs_name **v = d->sorted ? NULL : xmalloc((d->names + 1) * sizeof(struct erofs_name *));
 	struct erofs_name **end = &d->first;
@@ -84,6 +83,7 @@ static void sort_names(struct erofs_dir *d)
 		end = &v[i]->next;
 	}
 	*end = NULL;
+	d->sorted = true;
 }
 
 bool erofs_entry_next(struct erofs_entries *l, struct erofs_entry *ret)
@@ -130,7 +130,7 @@ static void collect(struct erofs *w, struct erofs_plan *p)
 	for (struct erofs_node *n = p->first; n; n = n->next) {
 		if (!S_ISDIR(n->mode))
 			continue;
-		sort_names(n->dir);
+		erofs_dir_sort(n->dir);
 		n->size = dir_size(n->dir);
 		for (struct erofs_name *name = n->dir->first; name; name = name->next) {
 			struct erofs_node *sub = name->node;

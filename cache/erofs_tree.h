@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For cache/erofs*.c alone: the tree that entries build up, its names and attributes. */
+/* For cache/erofs*.c and cache/sketch*.c: the tree that entries build up, its names and attributes. */
 #ifndef CACHE_EROFS_TREE_H
 #define CACHE_EROFS_TREE_H
 
@@ -25,6 +25,7 @@ struct erofs_xattr {			/* one name and value, however many inodes have it */
 struct erofs_node {
 	struct erofs_node *next;	/* in the order of nids */
 	struct erofs_xattr **xattrs;	/* sorted by prefix and name */
+	struct sketch_extra *extra;	/* cache/sketch.c's */
 	uint64_t nid;
 	uint64_t size;			/* bytes of data: a file's, a link's target, a directory's blocks */
 	union {
@@ -56,6 +57,7 @@ struct erofs_dir {
 	struct erofs_node *node;
 	struct erofs_dir *parent;	/* of the root: itself */
 	struct erofs_name *first, *last;
+	const char *lower;		/* cache/sketch.c: the directory that it continues; NULL: none */
 	uint64_t id;			/* tells equal names apart in the table */
 	size_t names;
 	bool sorted;			/* the names came in order so far */
@@ -95,6 +97,13 @@ NODISCARD int erofs_dir_imply(struct erofs *w, struct str path, struct erofs_dir
 /* Give the node an attribute, or another value of it; name without prefix. False: there is no room. There always
  * is for a capability and overlayfs's mark: a user's own attributes leave it. */
 bool erofs_xattr_set(struct erofs *w, struct erofs_node *n, uint8_t prefix, struct str name, struct str value);
+
+/* Leave only names that are there, in order; in a bare directory no whiteouts. */
+void erofs_dir_sort(struct erofs_dir *d);
+/* Give n what an entry says of a capability. Errors: ERR_CORRUPT (no proper one), ERR_LIMIT. */
+NODISCARD int erofs_capability_set(struct erofs *w, struct erofs_node *n, const char *path, struct str value, struct err *e);
+/* As the kernel encodes it: Linux include/linux/kdev_t.h, new_encode_dev(). */
+uint32_t erofs_device(uint32_t major, uint32_t minor);
 
 /* Where everything in the image is, decided before the first byte is put out. */
 struct erofs_plan {

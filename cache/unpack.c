@@ -10,7 +10,7 @@
 #include "cache/layer_dir.h"
 #include "cache/layer_form.h"
 #include "cache/lease.h"
-#include "cache/names.h"
+#include "cache/sketch.h"
 #include "cache/split.h"
 
 struct unpack {
@@ -67,13 +67,6 @@ static int tar_bytes(void *arg, const void **p, size_t *n, struct err *e)
 	return job_check(u->job, e) < 0 ? -1 : tar_data(u->tar, p, n, e);
 }
 
-static int archive_bytes(void *arg, const void **p, size_t *n, struct err *e)
-{
-	struct unpack *u = arg;
-
-	return job_check(u->job, e) < 0 ? -1 : archive_data(u->in, p, n, e);
-}
-
 /* Data of an entry that became no file: nowhere else to keep it. */
 static int keep_data(struct unpack *u, struct err *e)
 {
@@ -104,12 +97,10 @@ static int put_entry(struct unpack *u, const struct tar_entry *t, entry_data dat
 	return made ? split_file(u->split, extract_path(u->x), t->size, e) : keep_data(u, e);
 }
 
-static void tell_left_out(struct unpack *u)
+static void tell_left_out(struct job *j, uint64_t n)
 {
-	uint64_t n = extract_left_out(u->x);
-
 	if (n)
-		event_warn(u->job->sink, "left out %llu device files: an ordinary user can't make them",
+		event_warn(j->sink, "left out %llu device files: an ordinary user can't make them",
 			   (unsigned long long)n);
 }
 
@@ -130,7 +121,7 @@ static int unpack_tar(struct unpack *u, bytes_get get, void *arg, struct err *e)
 			return -1;
 	if (r < 0 || extract_end(u->x, e) < 0 || split_end(u->split, e) < 0)
 		return -1;
-	tell_left_out(u);
+	tell_left_out(u->job, extract_left_out(u->x));
 	return 0;
 }
 
@@ -224,39 +215,43 @@ int layer_unpack(struct job *j, struct store *s, struct lease *lease, bytes_get 
 		unpack_to_tree(j, lease, get, arg, ret, e);
 }
 
-static int import_tar(struct unpack *u, bytes_get get, void *arg, struct err *e)
+struct import {
+	struct job *job;
+	struct archive_in *in;
+};
+
+static int archive_bytes(void *arg, const void **p, size_t *n, struct err *e)
 {
-	struct extract_opts o = { .root = u->tree, .base = "", .now_ns = 0 };
+	struct import *i = arg;
+
+	return job_check(i->job, e) < 0 ? -1 : archive_data(i->in, p, n, e);
+}
+
+static int import_entries(struct import *i, struct sketch *s, int dir, struct err *e)
+{
 	struct tar_entry t;
 	int r;
 
-	if (archive_read_tar(get, arg, &u->in, e) < 0)
-		return -1;
-	u->x = extract_new(&o);
-	while ((r = archive_next(u->in, &t, e)) > 0)
-		if (job_check(u->job, e) < 0 || put_entry(u, &t, archive_bytes, e) < 0)
+	sketch_archive(s, &(struct sketch_archive){ .base = "" });
+	while ((r = archive_next(i->in, &t, e)) > 0)
+		if (job_check(i->job, e) < 0 || sketch_entry(s, &t, dir, archive_bytes, i, e) < 0)
 			return -1;
-	if (r < 0 || extract_end(u->x, e) < 0)
-		return -1;
-	tell_left_out(u);
-	return 0;
+	if (r == 0)
+		tell_left_out(i->job, sketch_left_out(s));
+	return r;
 }
 
 int layer_import(struct job *j, struct store *s, struct lease *lease, bytes_get get, void *arg,
 		 struct layer **ret, struct err *e)
 {
-	struct unpack u;
-	auto_layer struct layer *l = NULL;
+	auto_sketch struct sketch *sketch = sketch_new(-1);
+	struct import i = { .job = j };
+	int r = archive_read_tar(get, arg, &i.in, e);
 
-	if (unpack_init(&u, j, lease, e) < 0 || import_tar(&u, get, arg, e) < 0) {
-		unpack_done(&u);
-		return err_wrap(e, "import");
-	}
-	l = layer_of(&u);
-	l->empty = u.entries == 0;
-	unpack_done(&u);
-	if (layer_seal(j, s, l, e) < 0)
-		return -1;
-	*ret = take_ptr(&l);
-	return 0;
+	if (r == 0)
+		r = import_entries(&i, sketch, lease_dirfd(lease), e);
+	archive_close(i.in);
+	if (r == 0)
+		r = sketch_write(j, sketch, s, lease, ret, e);
+	return r < 0 ? err_wrap(e, "import") : 0;
 }

@@ -57,15 +57,14 @@ static int spool_stdin(struct job *j, int dir, int *ret, struct err *e)
 static int unpack_stdin(struct job *j, int dir, struct build_context *c, struct err *e)
 {
 	char *sources[] = { (char *)"stdin", NULL };
-	struct copy_spec cs = { .src_root = dir, .src = { sources, 1 }, .dest = "/", .add = true, .now_ns = -1 };
+	struct copy_spec cs = { .src_root = dir, .src = { sources, 1 }, .dest = "/", .add = true, .scratch = dir, .now_ns = -1 };
 
 	if (mkdirat(dir, "context", 0755) < 0)
 		return err_sys(e, "make the context's directory");
 	c->fd = openat(dir, "context", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->fd < 0)
 		return err_sys(e, "open the context's directory");
-	cs.dst_root = c->fd;
-	return copy_run(j, &cs, e) < 0 ? err_wrap(e, "unpack the context from standard input") : 0;
+	return copy_run(j, &cs, c->fd, e) < 0 ? err_wrap(e, "unpack the context from standard input") : 0;
 }
 
 /* 0: a context was unpacked; 1: it is a Dockerfile, now in c->text. */

@@ -38,10 +38,10 @@ static int copy_into(struct job *j, int root, const char *path, int from, int to
 {
 	auto_free char *pattern = escape(path);
 	char *sources[] = { pattern, NULL };
-	struct copy_spec c = { .src_root = root, .src = { sources, 1 }, .dest = "/", .dst_root = to, .now_ns = -1 };
+	struct copy_spec c = { .src_root = root, .src = { sources, 1 }, .dest = "/", .now_ns = -1 };
 	struct stat st;
 
-	if (copy_run(j, &c, e) < 0)
+	if (copy_run(j, &c, to, e) < 0)
 		return -1;
 	if (fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0 ||
 	    futimens(to, (const struct timespec[]){ st.st_atim, st.st_mtim }) < 0)

@@ -86,12 +86,13 @@ def test_index_is_made_anew(tared, archive, damage):
     storecheck.check(tared.root)
 
 
-def test_store_that_moved(tared, archive, tmp, binary):
+def test_store_that_moved(tared, archive, small_disk, binary):
     """On a file system where no index can be mounted, a tar-form layer is unpacked once, for good."""
     tared("load", "-i", archive)
     want = tared.run("x", "sh", "-c", LOOK).out
-    shutil.copytree(tared.root, tmp / "moved", symlinks=True)
-    t = harness.Tare(binary, tmp / "moved", scratch=tmp)
+    disk = small_disk(64)
+    shutil.copytree(tared.root, disk / "moved", symlinks=True)
+    t = harness.Tare(binary, disk / "moved", scratch=disk)
     assert t.run("x", "sh", "-c", LOOK).out == want
     assert suffixes(t) == {"", "tar", "erofs"}
     storecheck.check(t.root)
@@ -119,8 +120,9 @@ def test_form_that_is_none(tare, archive):
     tare.fails("load", "-i", archive, says="it may be tree or tar", env={"TARE_LAYER_FORM": "zip"})
 
 
-def test_info_tells_why(tare, tared):
-    assert "layers are kept as directories" in tare("info").out
+def test_info_tells_why(binary, small_disk, tared):
+    disk = small_disk(8)
+    assert "layers are kept as directories" in harness.Tare(binary, disk / "store", scratch=disk)("info").out
     assert "tars that are mounted" in tared("info").out
 
 

@@ -145,13 +145,13 @@ struct call {
 	char *dest;
 };
 
-static void call_init(struct call *k, const struct row *r, int src, int dst)
+static void call_init(struct call *k, const struct row *r, int src)
 {
 	auto_err struct err e = { 0 };
 	auto_strv struct strv patterns = { 0 };
 	unsigned uid = 0, gid = 0;
 
-	*k = (struct call){ .c = { .src_root = src, .dst_root = dst, .from_context = !r->stage, .parents = r->parents,
+	*k = (struct call){ .c = { .src_root = src, .scratch = src, .from_context = !r->stage, .parents = r->parents,
 				   .now_ns = -1 } };
 	for (struct str rest = str_of(r->words); rest.p; )
 		strv_add_n(&k->c.src, str_cut(&rest, ' '));
@@ -203,9 +203,9 @@ static void run_row(struct tmp_store *t, const struct row *r, size_t i)
 	tree_make(src, r->src);
 	tree_make(dst, r->dst);
 	before = tree_text(src, true);
-	call_init(&k, r, src, dst);
+	call_init(&k, r, src);
 	check(job_init(&j, NULL, &e) == 0, "job");
-	run = copy_run(&j, &k.c, &e);
+	run = copy_run(&j, &k.c, dst, &e);
 	after = tree_text(src, true);
 	check(strcmp(before, after) == 0, "%s: the source was changed", r->name);
 	if (r->want) {
@@ -265,7 +265,7 @@ static void test_digest(void **state)
 			struct job j;
 
 			tree_make(src, r[k]->src);
-			call_init(&c, r[k], src, -1);
+			call_init(&c, r[k], src);
 			check(job_init(&j, NULL, &e) == 0 && copy_digest(&j, NULL, &c.c, NULL, NULL, &d[k], &e) == 0,
 			      "%s: %s", pairs[i].name, err_text(&e));
 			call_done(&c);
@@ -305,9 +305,9 @@ static void test_add(void **state)
 		s = tree_spawn(made, argv, STR_LIT(""));
 		check(s.status == 0, "%s", s.out.p ? s.out.p : "");
 		buf_done(&s.out);
-		call_init(&k, &r, src, dst);
+		call_init(&k, &r, src);
 		k.c.add = true;
-		check(job_init(&j, NULL, &e) == 0 && copy_run(&j, &k.c, &e) == 0, "%s: %s", adds[i].tar, err_text(&e));
+		check(job_init(&j, NULL, &e) == 0 && copy_run(&j, &k.c, dst, &e) == 0, "%s: %s", adds[i].tar, err_text(&e));
 		check_tree(dst, adds[i].want);
 		call_done(&k);
 		job_done(&j);
@@ -331,9 +331,9 @@ static void test_add_plain(void **state)
 		struct row r = { .words = "x.tar /x.tar" };
 
 		tree_make(src, plain[i]);
-		call_init(&k, &r, src, dst);
+		call_init(&k, &r, src);
 		k.c.add = true;
-		check(copy_run(&j, &k.c, &e) == 0, "%s", err_text(&e));
+		check(copy_run(&j, &k.c, dst, &e) == 0, "%s", err_text(&e));
 		check(fstatat(dst, "x.tar", &st, 0) == 0 && S_ISREG(st.st_mode), "a file");
 		call_done(&k);
 	}
@@ -344,9 +344,9 @@ static void test_add_plain(void **state)
 	for (int i = 0; i < 2; i++) {		/* COPY; ADD --unpack=false */
 		struct row r = { .words = "y.tar /y.tar" };
 
-		call_init(&k, &r, src, dst);
+		call_init(&k, &r, src);
 		k.c.add = k.c.no_unpack = i;
-		check(copy_run(&j, &k.c, &e) == 0, "%s", err_text(&e));
+		check(copy_run(&j, &k.c, dst, &e) == 0, "%s", err_text(&e));
 		check(fstatat(dst, "y.tar", &st, 0) == 0 && S_ISREG(st.st_mode) && st.st_size >= 1024, "a file");
 		call_done(&k);
 	}
@@ -376,9 +376,9 @@ static void test_add_hostile(void **state)
 
 	check(s.status == 0, "%s", s.out.p ? s.out.p : "");
 	buf_done(&s.out);
-	call_init(&k, &r, src, dst);
+	call_init(&k, &r, src);
 	k.c.add = true;
-	check(job_init(&j, NULL, &e) == 0 && copy_run(&j, &k.c, &e) == 0, "%s", err_text(&e));
+	check(job_init(&j, NULL, &e) == 0 && copy_run(&j, &k.c, dst, &e) == 0, "%s", err_text(&e));
 	check_tree(dst, "out/=755 out/abs>/ out/up>../../../../../.. tare-escaped=644@x tare-escaped2=644@x");
 	check(access("/tare-escaped", F_OK) < 0 && access("/tare-escaped2", F_OK) < 0, "nothing got out");
 	call_done(&k);
@@ -403,8 +403,8 @@ static void test_attributes(void **state)
 		      fsetxattr(fd, "user.note", "hi", 2, 0) == 0 &&
 		      futimens(fd, (struct timespec[2]){ { 5, 0 }, { 1234567890, 987654321 } }) == 0, "setxattr");
 	}
-	call_init(&k, &r, src, dst);
-	check(job_init(&j, NULL, &e) == 0 && copy_run(&j, &k.c, &e) == 0, "%s", err_text(&e));
+	call_init(&k, &r, src);
+	check(job_init(&j, NULL, &e) == 0 && copy_run(&j, &k.c, dst, &e) == 0, "%s", err_text(&e));
 	{
 		auto_fd int fd = openat(dst, "e/f", O_RDONLY);
 
@@ -447,8 +447,8 @@ static void test_same_layer(void **state)
 		check(snapshot_take(s, &base, &e) == 0, "%s", err_text(&e));
 		snapshot_free(s);
 		check(snapshot_open(t->s, lease, &base, 1, true, &s, &e) == 0, "%s", err_text(&e));
-		call_init(&k, &r, src, snapshot_fd(s));
-		check(copy_run(&j, &k.c, &e) == 0, "%s", err_text(&e));
+		call_init(&k, &r, src);
+		check(copy_run(&j, &k.c, snapshot_fd(s), &e) == 0, "%s", err_text(&e));
 		check(fs_read(snapshot_fd(s), "srv/new/big", 4000000, &big, &e) == 0 && big.n == 3000003 &&
 		      memcmp(big.p + 1000000, "mid", 3) == 0 && memcmp(big.p + 3000000, "end", 3) == 0, "big");
 		check(snapshot_take(s, &l, &e) == 0 && layer_seal(&j, t->s, l, &e) == 0, "%s", err_text(&e));
