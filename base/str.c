@@ -388,6 +388,30 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 	return len;
 }
 
+void buf_json_bytes(struct buf *b, struct str s)
+{
+	const unsigned char *u = (const unsigned char *)s.p;
+	size_t from = 0, i = 0;
+
+	buf_putc(b, '"');
+	while (i < s.n) {
+		size_t len = utf8_len(u + i, s.n - i);
+
+		if (len > 1 || (len == 1 && u[i] >= 0x20 && u[i] != '"' && u[i] != '\\')) {
+			i += len;
+			continue;
+		}
+		buf_add(b, s.p + from, i - from);
+		if (escape_letter(u[i]))
+			buf_printf(b, "\\%c", escape_letter(u[i]));
+		else
+			buf_printf(b, "\\u%04x", len ? u[i] : 0xdc00u + u[i]);
+		from = ++i;
+	}
+	buf_add(b, s.p + from, i - from);
+	buf_putc(b, '"');
+}
+
 void buf_go_quote(struct buf *b, struct str s)
 {
 	const unsigned char *u = (const unsigned char *)s.p;

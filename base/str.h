@@ -81,6 +81,8 @@ static inline struct str buf_view(const struct buf *b)
 /* Append s as a JSON string with quotes, or as a Go %q string. */
 void buf_json_str(struct buf *b, struct str s);
 void buf_go_quote(struct buf *b, struct str s);
+/* A JSON string of any bytes: what is no UTF-8 becomes \udc80 to \udcff, as Python's surrogateescape has it. */
+void buf_json_bytes(struct buf *b, struct str s);
 void buf_hex(struct buf *b, const void *p, size_t n);
 void buf_base64(struct buf *b, const void *p, size_t n);	/* RFC 4648, with padding */
 /* Blanks are passed over, padding may be missing; false if s holds anything else. */

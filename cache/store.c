@@ -2,6 +2,7 @@
 /* Opening and making the store: its directory, its database at the right version, its pins. */
 #include "cache/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -217,6 +218,28 @@ void store_close(struct store *s)
 	pthread_mutex_destroy(&s->lock);
 	free(s->path);
 	free(s);
+}
+
+/* SQLite has no way to let go of a database that is open in two processes: its memory stays, its files are closed. */
+void store_after_fork(struct store *s)
+{
+	auto_free char *db = xasprintf("%s/tare.db", s->path);
+	DIR *d = opendir("/proc/self/fd");
+
+	for (const struct dirent *de = d ? readdir(d) : NULL; de; de = readdir(d)) {
+		char target[PATH_MAX];
+		uint64_t fd;
+		ssize_t n = readlinkat(dirfd(d), de->d_name, target, sizeof(target) - 1);
+
+		target[MAX(n, 0)] = '\0';
+		if (strncmp(target, db, strlen(db)) == 0 && str_to_u64(str_of(de->d_name), 10, &fd))
+			close((int)fd);
+	}
+	if (d)
+		closedir(d);
+	s->db = NULL;
+	cleanup_fd(&s->pins);
+	s->pins = -1;
 }
 
 int store_dirfd(const struct store *s)

@@ -36,6 +36,8 @@ enum store_dir {		/* made when first asked for, mode 0700 */
  */
 NODISCARD int store_open(const char *root, struct store **ret, struct err *e);
 void store_close(struct store *s);
+/* In a child that fork() made: from now on directories, path and fd alone are of use; no database, no pins. */
+void store_after_fork(struct store *s);
 
 int store_dirfd(const struct store *s);		/* the root directory; the store's */
 const char *store_path(const struct store *s);	/* absolute; for messages, files are opened by dirfd */

@@ -2,7 +2,7 @@
 /* tare rm: remove containers. */
 #include "cli/cmd.h"
 #include "cli/session.h"
-#include "engine/container.h"
+#include "engine/control.h"
 
 struct args {
 	bool force, volumes;
@@ -26,7 +26,7 @@ static int rm_run(struct cli *c, void *p, int argc, char **argv, struct err *e)
 	for (int i = 0; i < argc; i++) {
 		auto_err struct err one = { 0 };
 
-		if (engine_rm(ss.store, argv[i], a->force, a->volumes, &one) == 0) {
+		if (engine_rm(&ss.job, ss.store, argv[i], a->force, a->volumes, &one) == 0) {
 			fprintf(c->out, "%s\n", argv[i]);
 			continue;
 		}

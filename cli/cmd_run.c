@@ -1,92 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tare run: the command line of engine/run. */
+/* tare run, tare create: the command lines of engine/run. */
 #include "cli/cmd.h"
+#include "cli/run_opts.h"
 #include "cli/session.h"
-#include "engine/run.h"
 
-#define AT(field) offsetof(struct args, r.field)
-
-struct args {
-	struct run_args r;
-	bool quiet;
-};
-
-static const struct opt opts[] = {
-	{ 0, "add-host", "HOST:IP", OPT_LIST, AT(add_hosts), "add a line to /etc/hosts" },
-	{ 0, "cap-add", "CAP", OPT_LIST, AT(cap_add), "add a capability, or ALL" },
-	{ 0, "cap-drop", "CAP", OPT_LIST, AT(cap_drop), "drop a capability, or ALL" },
-	{ 0, "cidfile", "FILE", OPT_STR, AT(cidfile), "write the container's ID to FILE, which must not exist" },
-	{ 0, "cpus", "N", OPT_STR, AT(cpus), "limit processor time: 1.5 is one and a half processors" },
-	{ 0, "cpuset-cpus", "LIST", OPT_STR, AT(cpuset), "run only on these processors: 0-2,4" },
-	{ 0, "dns", "ADDRESS", OPT_LIST, AT(dns), "use this name server" },
-	{ 0, "dns-option", "OPTION", OPT_LIST, AT(dns_options), "set an option of resolv.conf" },
-	{ 0, "dns-search", "DOMAIN", OPT_LIST, AT(dns_search), "search this domain; \".\" searches none" },
-	{ 0, "domainname", "NAME", OPT_STR, AT(domainname), "set the NIS domain name" },
-	{ 0, "entrypoint", "PROGRAM", OPT_STR, AT(entrypoint), "run this instead of the image's ENTRYPOINT; \"\" drops it" },
-	{ 'e', "env", "K[=V]", OPT_LIST, AT(env), "set a variable; without =V from the environment" },
-	{ 0, "env-file", "FILE", OPT_LIST, AT(env_files), "read variables from a file" },
-	{ 0, "group-add", "GROUP", OPT_LIST, AT(groups), "add a supplementary group" },
-	{ 'h', "hostname", "NAME", OPT_STR, AT(hostname), "set the host name (default: the ID's first 12 digits)" },
-	{ 0, "init", NULL, OPT_BOOL, AT(init), "a small init is process 1: it reaps and passes signals on" },
-	{ 'i', "interactive", NULL, OPT_BOOL, AT(interactive), "connect standard input" },
-	{ 'l', "label", "K=V", OPT_LIST, AT(labels), "attach a label" },
-	{ 'm', "memory", "SIZE", OPT_BYTES, AT(memory), "limit memory: 512m" },
-	{ 0, "memory-swap", "SIZE", OPT_STR, AT(memory_swap), "limit memory and swap together; -1: no limit of swap" },
-	{ 0, "name", "NAME", OPT_STR, AT(name), "name the container" },
-	{ 0, "network", "MODE", OPT_STR, AT(network), "bridge (default), none or host" },
-	{ 0, "net", "MODE", OPT_STR, AT(network), "the same as --network" },
-	{ 0, "pids-limit", "N", OPT_NUM, AT(pids), "limit the number of processes" },
-	{ 0, "privileged", NULL, OPT_BOOL, AT(privileged), "all capabilities and devices, nothing masked: no isolation from root" },
-	{ 'q', "quiet", NULL, OPT_BOOL, offsetof(struct args, quiet), "no warnings" },
-	{ 0, "read-only", NULL, OPT_BOOL, AT(read_only), "mount the root file system read-only" },
-	{ 0, "rm", NULL, OPT_BOOL, AT(rm), "remove the container and its anonymous volumes at the end" },
-	{ 0, "security-opt", "OPTION", OPT_LIST, AT(security), "no-new-privileges, seccomp=FILE or unconfined, ..." },
-	{ 0, "shm-size", "SIZE", OPT_BYTES, AT(shm_size), "size of /dev/shm (default 64m)" },
-	{ 0, "tmpfs", "DST[:OPTIONS]", OPT_LIST, AT(tmpfs), "mount a memory file system" },
-	{ 't', "tty", NULL, OPT_BOOL, AT(tty), "give it a terminal" },
-	{ 0, "ulimit", "NAME=SOFT[:HARD]", OPT_LIST, AT(ulimits), "set a resource limit" },
-	{ 'u', "user", "USER[:GROUP]", OPT_STR, AT(user), "run as this user" },
-	{ 'v', "volume", "[SRC:]DST[:ro]", OPT_LIST, AT(volumes), "mount a host directory or a volume" },
-	{ 'w', "workdir", "DIR", OPT_STR, AT(workdir), "start in this directory; made if missing" },
-	{ 0 },
-};
-
-struct notes {
-	struct sink sink;
-	FILE *out;		/* NULL: nothing is told */
-};
-
-static void notes_send(struct sink *s, const struct event *ev)
+static void take_operands(struct run_opts *a, int argc, char **argv)
 {
-	struct notes *n = container_of(s, struct notes, sink);
-
-	if (n->out && (ev->kind == EV_WARN || ev->kind == EV_NOTE))
-		fprintf(n->out, "tare: %s" STR_FMT "\n", ev->kind == EV_WARN ? "warning: " : "", STR_ARG(ev->text));
+	a->r.image = argv[0];
+	a->r.command = (struct strv){ argv + 1, (size_t)argc - 1 };	/* borrowed: argv outlives us */
 }
 
-static void print_err(FILE *out, const struct err *e)
+static bool prints_id(const struct run_args *a)
 {
-	fprintf(out, "tare: %s\n", err_text(e));
-	if (e->hint)
-		fprintf(out, "  hint: %s\n", e->hint);
+	return a->detach || (a->attach.n && !strv_has(&a->attach, "stdout") && !strv_has(&a->attach, "stderr"));
 }
 
 static int run_run(struct cli *c, void *p, int argc, char **argv, struct err *e)
 {
-	struct args *a = p;
-	struct notes notes = { { notes_send }, a->quiet ? NULL : c->err };
+	struct run_opts *a = p;
+	struct notes notes = notes_to(a->quiet ? NULL : c->err);
+	char id[CONTAINER_ID_MAX];
 	struct session ss;
 	int status, r;
 
-	a->r.image = argv[0];
-	a->r.command = (struct strv){ argv + 1, (size_t)argc - 1 };	/* borrowed: argv outlives us */
+	take_operands(a, argc, argv);
 	if (session_open_plain(&ss, c, e) < 0)
 		return -1;
 	ss.job.sink = &notes.sink;
-	r = engine_run(&ss.job, ss.store, &a->r, &status, e);
+	r = engine_run(&ss.job, ss.store, &a->r, id, &status, e);
 	session_close(&ss);
+	if (*id && prints_id(&a->r))
+		fprintf(c->out, "%s\n", id);
 	if (r < 0 && e->kind != ERR_CANCELLED) {
-		print_err(c->err, e);
+		print_failure(c->err, e);
 		r = status;
 	}
 	return r < 0 ? -1 : status;
@@ -94,6 +40,33 @@ static int run_run(struct cli *c, void *p, int argc, char **argv, struct err *e)
 
 const struct cmd cmd_run = {
 	.name = "run", .synopsis = "[options] IMAGE [COMMAND [ARG...]]", .about = "Run a command in a new container.",
-	.opts = opts, .args_size = sizeof(struct args), .min = 1, .max = -1, .stop = true, .run = run_run,
-	.fail_status = 125,
+	.opts = run_opts, .args_size = sizeof(struct run_opts), .min = 1, .max = -1, .stop = true, .run = run_run,
+	.defaults = run_opts_defaults, .fail_status = 125,
+};
+
+static int create_run(struct cli *c, void *p, int argc, char **argv, struct err *e)
+{
+	struct run_opts *a = p;
+	struct notes notes = notes_to(a->quiet ? NULL : c->err);
+	struct start *st;
+	struct session ss;
+	int r;
+
+	take_operands(a, argc, argv);
+	if (session_open_plain(&ss, c, e) < 0)
+		return -1;
+	ss.job.sink = &notes.sink;
+	r = engine_create(&ss.job, ss.store, &a->r, false, &st, e);
+	if (r == 0) {
+		fprintf(c->out, "%s\n", st->c->id);
+		start_free(st);
+	}
+	session_close(&ss);
+	return r;
+}
+
+const struct cmd cmd_create = {
+	.name = "create", .synopsis = "[options] IMAGE [COMMAND [ARG...]]", .about = "Make a container, but don't start it.",
+	.opts = run_opts + RUN_ONLY, .args_size = sizeof(struct run_opts), .min = 1, .max = -1, .stop = true,
+	.run = create_run, .defaults = run_opts_defaults, .fail_status = 125,
 };

@@ -157,9 +157,9 @@ json_t *container_json(const struct container *c)
 	set_str(o, "Id", c->id);
 	set_str(o, "Name", name);
 	set_str(st, "Status", container_status_word(s->status));
-	json_object_set_new(st, "Running", json_boolean(s->status == CONTAINER_RUNNING));
-	json_object_set_new(st, "Paused", json_false());
-	json_object_set_new(st, "Restarting", json_false());
+	json_object_set_new(st, "Running", json_boolean(container_is_live(c)));
+	json_object_set_new(st, "Paused", json_boolean(s->status == CONTAINER_PAUSED));
+	json_object_set_new(st, "Restarting", json_boolean(s->status == CONTAINER_RESTARTING));
 	json_object_set_new(st, "OOMKilled", json_boolean(s->oom));
 	json_object_set_new(st, "Dead", json_false());
 	json_object_set_new(st, "Pid", json_integer(s->pid));
@@ -168,5 +168,6 @@ json_t *container_json(const struct container *c)
 	set_time(st, "StartedAt", s->started_ns != 0, s->started_ns);
 	set_time(st, "FinishedAt", s->finished_ns != 0, s->finished_ns);
 	json_object_set_new(o, "State", st);
+	json_object_set_new(o, "RestartCount", json_integer(s->restarts));
 	return o;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listing with Docker's filters, and removing. */
+/* Listing with Docker's filters. */
 #include "engine/container.h"
 
 #include "cache/images.h"
 #include "engine/image.h"
-#include "engine/run_volume.h"
 
 struct filter {
 	struct str key, value;
@@ -139,7 +138,7 @@ static void select_matching(struct container_list *l, const struct ps_args *a, c
 	size_t kept = 0;
 
 	for (size_t i = 0; i < l->n; i++) {
-		bool keep = (shows_all(a) || l->v[i]->state.status == CONTAINER_RUNNING) &&
+		bool keep = (shows_all(a) || container_is_live(l->v[i])) &&
 			    match_all(l->v[i], f, a->filters.n) && (a->last <= 0 || kept < (size_t)a->last);
 
 		if (keep)
@@ -161,19 +160,4 @@ int engine_ps(struct store *s, const struct ps_args *a, struct container_list *r
 		return -1;
 	select_matching(ret, a, f);
 	return 0;
-}
-
-int engine_rm(struct store *s, const char *ref, bool force, bool volumes, struct err *e)
-{
-	auto_strv struct strv names = { 0 };
-	struct container *c;
-	int r;
-
-	if (container_open(s, ref, &c, e) < 0)
-		return -1;
-	if (volumes)
-		container_anonymous_volumes(c, &names);
-	r = container_remove(c, force, e);
-	container_free(c);
-	return r < 0 ? -1 : run_volumes_remove(s, &names, e);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Containers as verbs: list, remove. */
+/* Containers as a list. */
 #ifndef ENGINE_CONTAINER_H
 #define ENGINE_CONTAINER_H
 
@@ -18,9 +18,5 @@ struct ps_args {
  * but all labels. Errors: ERR_USAGE (filter), ERR_NOT_FOUND (before, since, ancestor), ERR_SYS.
  */
 NODISCARD int engine_ps(struct store *s, const struct ps_args *a, struct container_list *ret, struct err *e);
-
-/* Remove one by ID, name or start of an ID; with volumes its anonymous volumes, too. Errors: container_open()'s,
- * container_remove()'s. */
-NODISCARD int engine_rm(struct store *s, const char *ref, bool force, bool volumes, struct err *e);
 
 #endif

@@ -5,10 +5,11 @@
 #include <errno.h>
 
 #include "base/fs.h"
+#include "engine/run_env.h"
 #include "engine/run_io.h"
 #include "engine/run_spec.h"
-#include "image/platform.h"
 #include "runtime/container/container.h"
+#include "runtime/sandbox/caps.h"
 #include "runtime/sandbox/join.h"
 #include "runtime/sandbox/sandbox.h"
 
@@ -17,9 +18,6 @@ struct exec {
 	const struct exec_args *args;
 	struct container *container;
 	struct target target;
-	struct strv env;
-	struct run_args wanted;		/* what run would have been told for such a process */
-	struct strv caps_add, caps_drop, groups, security, ulimits;
 	struct run_spec rs;
 	struct sandbox_host *host;
 	struct sandbox *sandbox;
@@ -27,82 +25,42 @@ struct exec {
 	int root;
 };
 
-static const json_t *part(const struct exec *x, const char *name)
+/* Another command, directory and environment, and none of what the container has as a whole. */
+static int adapt(struct exec *x, struct err *e)
 {
-	return json_object_get(x->container->config, name);
-}
+	const char *cwd = x->args->workdir;
+	struct spec *sp = &x->rs.sp;
 
-static void take_list(const json_t *from, const char *key, struct strv *ret)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(json_object_get(from, key), i, one)
-		if (json_is_string(one))
-			strv_add(ret, json_string_value(one));
-}
-
-static void take_ulimits(const json_t *list, struct strv *ret)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(list, i, one)
-		strv_take(ret, xasprintf("%s=%lld:%lld", json_string_value(json_object_get(one, "Name")),
-					 (long long)json_integer_value(json_object_get(one, "Soft")),
-					 (long long)json_integer_value(json_object_get(one, "Hard"))));
-}
-
-/* The container's, then ours: a later one of the same name wins. */
-static void take_env(struct exec *x)
-{
-	take_list(part(x, "Config"), "Env", &x->env);
-	if (!x->args->tty && !json_is_true(json_object_get(part(x, "Config"), "Tty")))
-		return;
-	if (!strv_env_get(&x->env, "TERM"))
-		strv_add(&x->env, "TERM=xterm");
-}
-
-static void take_record(struct exec *x)
-{
-	const json_t *host = part(x, "HostConfig");
-	struct run_args *w = &x->wanted;
-
-	take_env(x);
-	take_list(host, "CapAdd", &x->caps_add);
-	take_list(host, "CapDrop", &x->caps_drop);
-	take_list(host, "GroupAdd", &x->groups);
-	take_list(host, "SecurityOpt", &x->security);
-	take_ulimits(json_object_get(host, "Ulimits"), &x->ulimits);
-	w->hostname = container_text(x->container, "Config", "Hostname", NULL);
-	w->workdir = x->args->workdir ? x->args->workdir : container_text(x->container, "Config", "WorkingDir", NULL);
-	w->entrypoint = "";
-	w->command = x->args->command;
-	w->groups = x->groups;
-	if (!x->args->privileged) {
-		w->cap_add = x->caps_add;
-		w->cap_drop = x->caps_drop;
-		w->security = x->security;
+	strv_done(&sp->argv);
+	strv_copy(&sp->argv, &x->args->command);
+	sp->init = false;
+	sp->limits = (struct cgroup_limits){ 0 };
+	if (x->args->tty && !strv_env_get(&sp->env, "TERM"))
+		strv_env_set(&sp->env, "TERM", "xterm");
+	if (x->args->privileged) {
+		sp->privileged = sp->seccomp_off = true;
+		sp->caps = caps_host();
+		sp->seccomp_profile = NULL;
+		sp->no_new_privs = false;
 	}
-	w->ulimits = x->ulimits;
-	w->env = x->env;
-	w->privileged = x->args->privileged || json_is_true(json_object_get(host, "Privileged"));
+	if (!cwd)
+		return 0;
+	if (*cwd != '/')
+		return err_set(e, ERR_USAGE, "the working directory '%s' is invalid, it needs to be an absolute path", cwd);
+	free(x->rs.cwd);
+	sp->cwd = x->rs.cwd = str_path_clean(cwd);
+	return 0;
 }
 
 static int make_spec(struct exec *x, struct err *e)
 {
-	struct platform here = platform_host();
-	struct config *none = config_new(&here);
 	auto_strv struct strv more = { 0 };
-	int r;
 
-	take_record(x);
-	r = run_spec_make(&x->rs, &x->wanted, none, "", e);
-	config_free(none);
-	if (r == 0)
-		r = run_read_env(&x->args->env_files, &x->args->env, &more, e);
+	if (run_spec_load(&x->rs, x->container->config, e) < 0 || adapt(x, e) < 0 ||
+	    run_read_env(&x->args->env_files, &x->args->env, &more, e) < 0)
+		return -1;
 	run_env_merge(&x->rs.sp.env, &more);
-	return r;
+	return 0;
 }
 
 static int find(struct exec *x, struct store *s, struct err *e)
@@ -119,14 +77,10 @@ static int find(struct exec *x, struct store *s, struct err *e)
 
 static int prepare(struct exec *x, struct store *s, struct err *e)
 {
-	const char *user = x->args->user;
-
 	if (find(x, s, e) < 0 || make_spec(x, e) < 0)
 		return -1;
-	if (!user)
-		user = container_text(x->container, "Config", "User", NULL);
 	x->rs.sp.mkdir_cwd = false;
-	return run_spec_user(&x->rs, x->root, user, e) < 0 ? -1 : sandbox_host_new(&x->host, e);
+	return run_spec_user(&x->rs, x->root, x->args->user, e) < 0 ? -1 : sandbox_host_new(&x->host, e);
 }
 
 static int start(struct exec *x, int *status, struct err *e)
@@ -174,12 +128,6 @@ static void exec_done(struct exec *x)
 		close(x->root);
 	run_spec_done(&x->rs);
 	container_free(x->container);
-	strv_done(&x->env);
-	strv_done(&x->caps_add);
-	strv_done(&x->caps_drop);
-	strv_done(&x->groups);
-	strv_done(&x->security);
-	strv_done(&x->ulimits);
 }
 
 int engine_exec(struct job *j, struct store *s, const struct exec_args *a, int *status, struct err *e)

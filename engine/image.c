@@ -53,7 +53,7 @@ static int check_users(struct store *s, const struct image_row *row, bool force,
 	if (container_list(s, &l, e) < 0)
 		return -1;
 	for (size_t i = 0; i < l.n; i++) {
-		bool running = l.v[i]->state.status == CONTAINER_RUNNING;
+		bool running = container_is_live(l.v[i]);
 
 		if (strcmp(container_text(l.v[i], "Image", NULL), digest_text(&row->config, id)) != 0 ||
 		    (force && !running))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Run a container in the foreground. */
+/* New containers: create, and run, which is create, start and attach in one. */
 #ifndef ENGINE_RUN_H
 #define ENGINE_RUN_H
 
@@ -8,6 +8,8 @@
 
 #include "base/str.h"
 #include "base/task.h"
+#include "engine/attach.h"
+#include "engine/start.h"
 
 struct store;
 
@@ -26,18 +28,34 @@ struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	const char *cpus;		/* "1.5" */
 	const char *cpuset;
 	int64_t pids;			/* 0 or below: no limit */
-	bool rm, tty, interactive, privileged, read_only, init;
+	const char *restart;		/* "no", "always", "unless-stopped", "on-failure[:n]" */
+	const char *stop_signal, *stop_timeout;
+	const char *log_driver;
+	struct strv log_opts;		/* "K=V" */
+	struct strv attach;		/* "stdin", "stdout", "stderr" */
+	const char *detach_keys;
+	bool sig_proxy;			/* our signals are passed on to it */
+	bool rm, tty, interactive, privileged, read_only, init, detach;
 };
 
 /**
- * Create, start, wait, and with rm remove. The container has our standard streams: with tty through a terminal of its
- * own, else as they are (a terminal of ours is never handed over: it is copied to and from pipes).
- * Signals that reach this process while the container runs are passed on to it. Warnings go to j->sink.
+ * Record a container from an image and arguments; nothing of it runs. Warnings go to j->sink.
+ * by_run: with rm, it is garbage should we be killed before it starts.
+ *
+ * Owner:  *ret is the caller's, start_free(): locked, ready for start_monitor().
+ * Errors: ERR_USAGE, ERR_NOT_FOUND (image, network...), ERR_CONFLICT (name), ERR_DENIED, ERR_SYS; nothing is left behind.
+ */
+NODISCARD int engine_create(struct job *j, struct store *s, const struct run_args *a, bool by_run, struct start **ret,
+			    struct err *e);
+/**
+ * Create, start, and unless a->detach attach and wait. Signals that reach this process while it is attached are passed
+ * on to the container. Killed, it leaves the container running. id: the container's, once it exists.
  *
  * *status is the exit status for the shell, also on error: the container's, 128 + signal, 125 (could not be made),
- * 126 (its program cannot be executed), 127 (its program is not there).
- * Errors: ERR_USAGE, ERR_NOT_FOUND (image, program...), ERR_CONFLICT (name), ERR_DENIED, ERR_SYS.
+ * 126 (its program cannot be executed), 127 (its program is not there); 0 when detached.
+ * Errors: engine_create()'s and start's.
  */
-NODISCARD int engine_run(struct job *j, struct store *s, const struct run_args *a, int *status, struct err *e);
+NODISCARD int engine_run(struct job *j, struct store *s, const struct run_args *a, char id[static CONTAINER_ID_MAX],
+			 int *status, struct err *e);
 
 #endif

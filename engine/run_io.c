@@ -16,25 +16,25 @@
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/sandbox/spec.h"
 
-#define STOPS_MAX 3		/* so many keys or signals in vain, and the container is killed */
-
 static const int not_forwarded[] = {	/* faults of our own, job control, what the kernel sends for its own reasons */
 	SIGKILL, SIGSTOP, SIGCHLD, SIGPIPE, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGTSTP, SIGTTIN,
 	SIGTTOU, SIGCONT, SIGURG, SIGXCPU, SIGXFSZ, SIGPROF, SIGVTALRM,
 };
 
-static int signals_open(struct run_io *io, struct err *e)
+int run_signals_hold(sigset_t *old, int *fd, struct err *e)
 {
 	sigset_t set;
 
 	sigfillset(&set);
 	for (size_t i = 0; i < countof(not_forwarded); i++)
 		sigdelset(&set, not_forwarded[i]);
-	if (pthread_sigmask(SIG_BLOCK, &set, &io->old) != 0)
-		return err_sys(e, "hold signals back");
-	io->masked = true;
-	io->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return io->signals < 0 ? err_sys(e, "make a signalfd") : 0;
+	*fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (*fd < 0)
+		return err_sys(e, "make a signalfd");
+	if (pthread_sigmask(SIG_BLOCK, &set, old) == 0)
+		return 0;
+	close(take_fd(fd));
+	return err_sys(e, "hold signals back");
 }
 
 /* A pipe between our terminal and the container; n is the container's number for its end. */
@@ -71,7 +71,10 @@ int run_io_open(struct run_io *io, bool tty, bool interactive, struct spec *sp, 
 			return -1;
 		sp->stdio[i] = io->child[i] >= 0 ? io->child[i] : fcntl(i, F_GETFD) < 0 ? -1 : i;
 	}
-	return signals_open(io, e);
+	if (run_signals_hold(&io->old, &io->signals, e) < 0)
+		return -1;
+	io->masked = true;
+	return 0;
 }
 
 int run_io_attach(struct run_io *io, struct sandbox *sb, struct err *e)
@@ -142,8 +145,7 @@ static bool is_first(const char *status)
 	return !at || str_ends(line, "\t1");
 }
 
-/* Would the signal reach a handler of process 1? In its own pid namespace the kernel drops it otherwise. */
-static bool is_caught(pid_t pid, int sig)
+bool run_signal_caught(pid_t pid, int sig)
 {
 	auto_free char *path = xasprintf("/proc/%d/status", pid);
 	auto_err struct err ignored = { 0 };
@@ -168,14 +170,14 @@ static void signal_pass(struct job *j, struct run_io *io, struct sandbox *sb, in
 		tty_resize(sandbox_tty_master(sb), rows, cols);
 		return;
 	}
-	if (sig == SIGHUP && io->tty && !is_caught(sandbox_pid(sb), sig)) {
+	if (sig == SIGHUP && io->tty && !run_signal_caught(sandbox_pid(sb), sig)) {
 		sig = SIGKILL;		/* its terminal is gone, and it would wait for it for ever */
-	} else if ((sig == SIGINT || sig == SIGTERM || sig == SIGQUIT) && !is_caught(sandbox_pid(sb), sig)) {
-		if (++io->stops >= STOPS_MAX)
+	} else if ((sig == SIGINT || sig == SIGTERM || sig == SIGQUIT) && !run_signal_caught(sandbox_pid(sb), sig)) {
+		if (++io->stops >= RUN_STOPS_MAX)
 			sig = SIGKILL;
 		else if (io->stops == 1 && !io->tty)
 			event_note(j->sink, "the container's process 1 does not handle SIG%s; %d more end it (--init would, too)",
-				   sigabbrev_np(sig), STOPS_MAX - 1);
+				   sigabbrev_np(sig), RUN_STOPS_MAX - 1);
 	}
 	(void)sandbox_kill(sb, sig);
 }

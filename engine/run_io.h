@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For engine/run alone: a foreground container's streams and signals. */
+/* A foreground program's streams and signals: for what joins a container and has our own streams. */
 #ifndef ENGINE_RUN_IO_H
 #define ENGINE_RUN_IO_H
 
@@ -36,5 +36,12 @@ NODISCARD int run_io_attach(struct run_io *io, struct sandbox *sb, struct err *e
 /* Copy and pass signals on until process 1 has ended and all its output is through. */
 NODISCARD int run_io_pump(struct job *j, struct run_io *io, struct sandbox *sb, struct err *e);
 void run_io_close(struct run_io *io);	/* the terminal is as before; may be repeated, also on a zeroed one */
+
+/* Hold back the signals that are passed on to a container: *fd is a signalfd of them, *old the mask before. */
+NODISCARD int run_signals_hold(sigset_t *old, int *fd, struct err *e);
+/* Would the signal reach a handler of this process 1? In its own pid namespace the kernel drops it otherwise. */
+bool run_signal_caught(pid_t pid, int sig);
+
+#define RUN_STOPS_MAX 3		/* so many keys or signals in vain, and the container is killed */
 
 #endif

@@ -2,6 +2,7 @@
 /* -v and --tmpfs: grammar and conflicts (spec/runtime.md section 1). */
 #include "engine/run_mount.h"
 
+#include "runtime/container/jsontext.h"
 #include "runtime/container/volume.h"
 
 static void mount_done(struct run_mount *m)
@@ -224,6 +225,62 @@ int run_mounts_tmpfs(struct run_mounts *l, const char *text, struct err *e)
 	m.dst = str_path_clean(raw);
 	m.data = b.n ? buf_take(&b) : NULL;
 	return add(l, &m, e);
+}
+
+static json_t *mount_json(const struct run_mount *m, const char *volumes_dir)
+{
+	static const char *const types[] = { "bind", "volume", "tmpfs" };
+	static const char *const propagation[] = { "rprivate", "rslave", "rshared" };
+	auto_free char *data = m->type == RUN_MOUNT_VOLUME ? xasprintf("%s/%s/_data", volumes_dir, m->src) : NULL;
+	json_t *o = json_pack("{s:s, s:o, s:o, s:b}", "Type", types[m->type], "Destination", jsontext(m->dst), "Mode",
+			      jsontext(m->mode), "RW", !(m->flags & SPEC_RO));
+
+	json_object_set_new(o, "Source", jsontext(data ? data : m->type == RUN_MOUNT_BIND ? m->src : ""));
+	json_object_set_new(o, "Propagation", json_string(m->type == RUN_MOUNT_BIND ? propagation[m->propagation] : ""));
+	if (m->type == RUN_MOUNT_VOLUME) {
+		json_object_set_new(o, "Name", json_string(m->src));
+		json_object_set_new(o, "Driver", json_string("local"));
+		json_object_set_new(o, "Anonymous", json_boolean(m->anonymous));
+	}
+	return o;
+}
+
+json_t *run_mounts_json(const struct run_mounts *l, const char *volumes_dir)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < l->n; i++)
+		json_array_append_new(list, mount_json(&l->v[i], volumes_dir));
+	return list;
+}
+
+static int load_data(struct run_mounts *l, const json_t *o, enum run_mount_type type, struct err *e)
+{
+	struct run_mount m = { .type = type, .anonymous = json_is_true(json_object_get(o, "Anonymous")) };
+
+	m.src = jsontext_bytes(json_object_get(o, type == RUN_MOUNT_BIND ? "Source" : "Name"));
+	m.dst = jsontext_bytes(json_object_get(o, "Destination"));
+	m.mode = jsontext_bytes(json_object_get(o, "Mode"));
+	m.flags = type == RUN_MOUNT_BIND ? SPEC_REC : 0;
+	if (set_mode(&m, str_of(m.mode), e) < 0) {
+		mount_done(&m);
+		return -1;
+	}
+	return add(l, &m, e);
+}
+
+int run_mounts_load(struct run_mounts *l, const json_t *o, struct err *e)
+{
+	const char *type = json_string_value(json_object_get(o, "Type"));
+	auto_free char *dst = NULL, *mode = NULL, *tmpfs = NULL;
+
+	if (type && strcmp(type, "tmpfs") == 0) {
+		dst = jsontext_bytes(json_object_get(o, "Destination"));
+		mode = jsontext_bytes(json_object_get(o, "Mode"));
+		tmpfs = xasprintf("%s:%s", dst, mode);
+		return run_mounts_tmpfs(l, tmpfs, e);
+	}
+	return load_data(l, o, type && strcmp(type, "bind") == 0 ? RUN_MOUNT_BIND : RUN_MOUNT_VOLUME, e);
 }
 
 int run_mounts_image(struct run_mounts *l, const struct strv *paths, struct err *e)

@@ -3,6 +3,7 @@
 #ifndef ENGINE_RUN_MOUNT_H
 #define ENGINE_RUN_MOUNT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/str.h"
@@ -33,6 +34,10 @@ struct run_mounts {			/* { 0 } is a valid empty one */
  */
 NODISCARD int run_mounts_volume(struct run_mounts *l, const char *text, const char *cwd, struct err *e);
 NODISCARD int run_mounts_tmpfs(struct run_mounts *l, const char *text, struct err *e);
+/* All as a record's Mounts, complete with names; volumes_dir: where the store keeps volumes. */
+json_t *run_mounts_json(const struct run_mounts *l, const char *volumes_dir);
+/* One of them back. Errors: ERR_USAGE (a damaged record). */
+NODISCARD int run_mounts_load(struct run_mounts *l, const json_t *mount, struct err *e);
 /* An anonymous volume for each VOLUME path of an image that has no mount yet. Errors: ERR_USAGE. */
 NODISCARD int run_mounts_image(struct run_mounts *l, const struct strv *paths, struct err *e);
 /* Outer mounts before those within them; else the order in which they came. */

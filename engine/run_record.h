@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For engine/run: a container's config.json, in the shape of Docker's inspect. */
+/* For engine/create: arguments and image as config.json, the one description of a container that starts read. */
 #ifndef ENGINE_RUN_RECORD_H
 #define ENGINE_RUN_RECORD_H
 
 #include <jansson.h>
 
 #include "engine/run.h"
-#include "engine/run_mount.h"
-#include "engine/run_spec.h"
 #include "registry/local.h"
+#include "runtime/sandbox/spec.h"
 
-/* The caller's. Every volume has its name by now; volumes_dir: absolute. */
-json_t *run_record_make(const struct run_args *a, const struct run_spec *r, const struct image *img,
-			const struct run_mounts *mounts, const char *volumes_dir, const char *network);
+/*
+ * In the shape of Docker's inspect. Reads --env-file and seccomp profiles. mounts: run_mounts_json(), taken; network: the mode
+ * chosen. Only what must be understood to be written down is checked here:
+ * run_spec_load() judges the rest. Errors: ERR_USAGE, ERR_NOT_FOUND, in Docker's words.
+ */
+NODISCARD int run_record_make(const struct run_args *a, const struct image *img, json_t *mounts, const char *network,
+			      const char *id, json_t **ret, struct err *e);
+
+/* Pure pieces, for tests. */
+NODISCARD int run_parse_cpus(const char *text, int64_t *nano, struct err *e);		/* "1.5" */
+NODISCARD int run_parse_ulimit(const char *text, struct spec_rlimit *ret, struct err *e);	/* "nofile=1024:2048" */
 
 #endif

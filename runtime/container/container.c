@@ -69,6 +69,11 @@ static int name_owner(int top, int names, const char *name, char ret[static CONT
 
 /* ---- reading ---- */
 
+bool container_is_live(const struct container *c)
+{
+	return c->state.status != CONTAINER_CREATED && c->state.status != CONTAINER_EXITED;
+}
+
 static bool is_locked(int dir)
 {
 	if (flock(dir, LOCK_SH | LOCK_NB) < 0)
@@ -78,7 +83,7 @@ static bool is_locked(int dir)
 }
 
 /* A record that a power cut has damaged is still one that can be listed and removed. */
-static void load_record(struct container *c)
+void record_load(struct container *c)
 {
 	auto_err struct err e = { 0 };
 	auto_buf struct buf config = { 0 }, state = { 0 };
@@ -96,6 +101,16 @@ static void load_record(struct container *c)
 		c->state = (struct container_state){ .status = CONTAINER_EXITED, .error = xstrdup("the record is damaged") };
 }
 
+/* Invariant 1: what the record says of a live container is true only while its monitor is. */
+void record_judge(struct container *c)
+{
+	if (!container_is_live(c) || is_locked(c->dir))
+		return;
+	c->state.status = CONTAINER_EXITED;
+	c->state.exit_code = 137;
+	c->state.pid = 0;
+}
+
 static int load(struct store *s, int top, const char *id, struct container **ret, struct err *e)
 {
 	auto_fd int dir = openat(top, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -110,22 +125,22 @@ static int load(struct store *s, int top, const char *id, struct container **ret
 	c->dir = take_fd(&dir);
 	c->durable = true;
 	snprintf(c->id, sizeof(c->id), "%s", id);
-	load_record(c);
+	record_load(c);
 	name = container_text(c, "Name", NULL);
 	c->name = *name ? xstrdup(name + (*name == '/')) : xstrndup(id, CONTAINER_SHORT);
-	if (c->state.status == CONTAINER_RUNNING && !is_locked(c->dir)) {
-		c->state.status = CONTAINER_EXITED;
-		c->state.exit_code = 137;
-		c->state.pid = 0;
-	}
+	record_judge(c);
 	*ret = c;
 	return 0;
 }
 
+/* What "run --rm" has made, and "create --rm" once it was started. */
 static bool is_left_over(const struct container *c)
 {
-	return c->state.status != CONTAINER_RUNNING && !is_locked(c->dir) &&
-	       json_is_true(json_object_get(json_object_get(c->config, "HostConfig"), "AutoRemove"));
+	bool over = c->state.status == CONTAINER_EXITED ||
+		    (c->state.status == CONTAINER_CREATED && json_is_true(json_object_get(c->config, "Transient")));
+
+	return over && json_is_true(json_object_get(json_object_get(c->config, "HostConfig"), "AutoRemove")) &&
+	       !is_locked(c->dir);
 }
 
 /* With --rm, and its runner was killed: gone, but for what it has left on disk. */
@@ -159,7 +174,7 @@ static bool owner_sweep(struct store *s, int top, const char *id)
 	return gone;
 }
 
-static int name_claim_link(struct store *s, int top, const char *name, const char *id, struct err *e)
+int record_name_claim(struct store *s, int top, const char *name, const char *id, struct err *e)
 {
 	auto_fd int names = names_dir(top, e);
 	char owner[CONTAINER_ID_MAX];
@@ -179,7 +194,7 @@ static int name_claim_link(struct store *s, int top, const char *name, const cha
 	return err_hint(e, "remove that container with \"tare rm\", or choose another name");
 }
 
-static void name_release(int top, const char *name, const char *id)
+void record_name_release(int top, const char *name, const char *id)
 {
 	auto_err struct err e = { 0 };
 	auto_fd int names = names_dir(top, &e);
@@ -261,13 +276,13 @@ static int name_choose(struct container *c, int top, const char *wanted, struct 
 
 	if (wanted) {
 		c->name = xstrdup(wanted);
-		return name_claim_link(c->store, top, wanted, c->id, e);
+		return record_name_claim(c->store, top, wanted, c->id, e);
 	}
 	for (int i = 0; i < NAME_TRIES; i++) {
 		while (getrandom(&random, sizeof(random), 0) != sizeof(random))
 			;
 		err_clear(e);
-		if (name_claim_link(c->store, top, names_make(random, name), c->id, e) == 0) {
+		if (record_name_claim(c->store, top, names_make(random, name), c->id, e) == 0) {
 			c->name = xstrdup(name);
 			return 0;
 		}
@@ -276,7 +291,7 @@ static int name_choose(struct container *c, int top, const char *wanted, struct 
 	}
 	err_clear(e);
 	c->name = xstrndup(c->id, CONTAINER_SHORT);
-	return name_claim_link(c->store, top, c->name, c->id, e);
+	return record_name_claim(c->store, top, c->name, c->id, e);
 }
 
 /* The name's link is made before the directory that it means is there; until then any other claim would
@@ -298,7 +313,7 @@ static int new_locked(struct container *c, int top, const char *name, const stru
 	json_object_set_new(c->config, "Id", json_string(c->id));
 	json_object_set_new(c->config, "Name", json_string(slash));
 	if (record_make(c, top, layers, n, e) < 0) {
-		name_release(top, c->name, c->id);
+		record_name_release(top, c->name, c->id);
 		return -1;
 	}
 	return 0;
@@ -402,17 +417,19 @@ static int lock_for_removal(struct container *c, bool force, struct err *e)
 {
 	int64_t until = clock_mono_ns() + (int64_t)STOP_PATIENCE_MS * 1000000;
 
-	if (flock(c->dir, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	if (!force) {
-		err_set(e, ERR_CONFLICT, "cannot remove container \"/%s\": container is running", c->name);
-		return err_hint(e, "stop it first, or use \"tare rm -f\"");
-	}
 	do {
-		kill_recorded(c);
 		if (flock(c->dir, LOCK_EX | LOCK_NB) == 0)
 			return 0;
-		poll(NULL, 0, 2);
+		if (container_reload(c, e) < 0)
+			return -1;
+		if (!force && container_is_live(c)) {
+			err_set(e, ERR_CONFLICT, "cannot remove container \"/%s\": container is %s", c->name,
+				container_status_word(c->state.status));
+			return err_hint(e, "stop it first, or use \"tare rm -f\"");
+		}
+		if (container_is_live(c))
+			kill_recorded(c);
+		poll(NULL, 0, 2);	/* else its monitor is just leaving, or arriving */
 	} while (clock_mono_ns() < until);
 	return err_set(e, ERR_CONFLICT, "cannot remove container \"/%s\": it does not end", c->name);
 }
@@ -433,7 +450,7 @@ int container_remove(struct container *c, bool force, struct err *e)
 
 	if (top < 0 || lock_for_removal(c, force, e) < 0)
 		return -1;
-	name_release(top, c->name, c->id);
+	record_name_release(top, c->name, c->id);
 	return remove_dir(top, c->id, e);
 }
 

@@ -15,7 +15,8 @@
 #define NEVER "0001-01-01T00:00:00Z"	/* Go's zero time, as Docker prints it */
 
 static const char *const words[] = {
-	[CONTAINER_CREATED] = "created", [CONTAINER_RUNNING] = "running", [CONTAINER_EXITED] = "exited",
+	[CONTAINER_CREATED] = "created", [CONTAINER_RUNNING] = "running", [CONTAINER_PAUSED] = "paused",
+	[CONTAINER_RESTARTING] = "restarting", [CONTAINER_EXITED] = "exited",
 };
 
 const char *container_status_word(enum container_status s)
@@ -32,13 +33,18 @@ static json_t *time_json(int64_t ns)
 
 void record_state_text(const struct container_state *st, struct buf *ret)
 {
-	json_t *o = json_pack("{s:s, s:b, s:b, s:I, s:I, s:i, s:s, s:o, s:o}", "Status", words[st->status],
-			      "Running", st->status == CONTAINER_RUNNING, "OOMKilled", st->oom, "Pid", (json_int_t)st->pid,
-			      "PidStart", (json_int_t)st->pid_start, "ExitCode", st->exit_code, "Error",
-			      st->error ? st->error : "", "StartedAt", time_json(st->started_ns), "FinishedAt",
+	bool live = st->status != CONTAINER_CREATED && st->status != CONTAINER_EXITED;
+	json_t *o = json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:i, s:s, s:o, s:o}", "Status", words[st->status],
+			      "Running", live, "Paused", st->status == CONTAINER_PAUSED, "Restarting",
+			      st->status == CONTAINER_RESTARTING, "OOMKilled", st->oom, "Dead", 0, "Pid",
+			      (json_int_t)st->pid, "PidStart", (json_int_t)st->pid_start, "ExitCode", st->exit_code,
+			      "Error", st->error ? st->error : "", "StartedAt", time_json(st->started_ns), "FinishedAt",
 			      time_json(st->finished_ns));
-	auto_free char *text = json_dumps(o, JSON_COMPACT);
+	auto_free char *text = NULL;
 
+	json_object_set_new(o, "Restarts", json_integer(st->restarts));
+	json_object_set_new(o, "Stopped", json_boolean(st->stopped));
+	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	buf_puts(ret, text ? text : "{}");
 }
@@ -64,6 +70,8 @@ int record_state_parse(struct str text, struct container_state *ret)
 		*ret = (struct container_state){
 			.status = (enum container_status)i,
 			.oom = json_is_true(json_object_get(o, "OOMKilled")),
+			.stopped = json_is_true(json_object_get(o, "Stopped")),
+			.restarts = (unsigned)json_integer_value(json_object_get(o, "Restarts")),
 			.pid = (pid_t)json_integer_value(json_object_get(o, "Pid")),
 			.pid_start = (uint64_t)json_integer_value(json_object_get(o, "PidStart")),
 			.exit_code = (int)json_integer_value(json_object_get(o, "ExitCode")),
@@ -103,15 +111,15 @@ void container_status_text(const struct container *c, int64_t now_ns, struct buf
 
 	if (st->status == CONTAINER_CREATED) {
 		buf_puts(ret, "Created");
-	} else if (st->status == CONTAINER_RUNNING) {
+	} else if (st->status == CONTAINER_RUNNING || st->status == CONTAINER_PAUSED) {
 		struct str s = str_of(clock_ago(now_ns - st->started_ns, ago));
 
 		if (str_ends(s, " ago"))
 			s.n -= strlen(" ago");
-		buf_printf(ret, "Up " STR_FMT, STR_ARG(s));
+		buf_printf(ret, "Up " STR_FMT "%s", STR_ARG(s), st->status == CONTAINER_PAUSED ? " (Paused)" : "");
 	} else {
-		buf_printf(ret, "Exited (%d)", st->exit_code);
-		if (st->finished_ns)	/* unknown if its runner was killed */
+		buf_printf(ret, "%s (%d)", st->status == CONTAINER_EXITED ? "Exited" : "Restarting", st->exit_code);
+		if (st->finished_ns)	/* unknown if its monitor was killed */
 			buf_printf(ret, " %s", clock_ago(now_ns - st->finished_ns, ago));
 	}
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """tare run, ps, rm: what a user sees. Names bear the numbers of the case list where there is one."""
+import contextlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import time
 import pytest
 
 import harness
+import leaks
 from harness import wait_for
 
 RM = ("run", "--rm", "--network", "none")
@@ -655,38 +657,64 @@ def test_container_keeps_layers(tare, busybox):
 
 # --- dying ---
 
-def crash(tare, store, options, script, check):
+def monitor(tare, name):
+    """The pid of a container's monitor: its process 1 is that one's child."""
+    pid = tare.inspect(name)["State"]["Pid"]
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def crash(tare, options, script):
     with tare.start("run", "--network", "none", "--name", "crash", *options, "busybox", "sh", "-c", script) as p:
         p.expect("up")
-        check(p)
-        os.kill(p.pid, signal.SIGKILL)
-        p.wait()
+        os.kill(monitor(tare, "crash"), signal.SIGKILL)
+        assert p.wait().code == 137
 
 
 @pytest.mark.parametrize("script", ["echo up; exec sleep 98761", "echo up; exec su -s /bin/sh daemon -c 'exec sleep 98761'"])
-def test_kill_9_leaves_nothing(tare, busybox, store, script):
+def test_kill_9_of_the_monitor_leaves_nothing(tare, busybox, store, script):
     """Also where process 1 has changed its user, which clears PDEATHSIG: then it is the keeper's work."""
-    crash(tare, store, ["-m", "64m"] if os.geteuid() == 0 else [], script, lambda p: wait_for(lambda: processes("98761")))
+    crash(tare, ["-m", "64m"] if os.geteuid() == 0 else [], script)
     wait_for(lambda: not [p for p in processes("98761")], what="the container's end")
     assert tare("ps", "-a", "--format", "{{.Names}} {{.Status}}").out == "crash Exited (137)\n"
     tare("rm", "crash")
     assert containers(store) == []
 
 
-def test_kill_9_with_rm(tare, busybox, store):
-    crash(tare, store, ["--rm"], "echo up; exec sleep 98762", lambda p: None)
+def test_kill_9_of_the_monitor_with_rm(tare, busybox, store):
+    crash(tare, ["--rm"], "echo up; exec sleep 98762")
     wait_for(lambda: not processes("98762"))
     assert names(tare) == [] and containers(store) == []
 
 
+def test_kill_9_of_the_command_lets_it_run(tare, busybox, store):
+    with tare.start("run", "--rm", "--network", "none", "--name", "stays", "-i", "busybox", "sh", "-c",
+                    "echo up; sleep 98765", stdin=subprocess.PIPE) as p:
+        p.expect("up")
+        os.kill(p.pid, signal.SIGKILL)
+        p.wait()
+    assert tare("ps", "--format", "{{.Names}} {{.State}}").out == "stays running\n"
+    assert tare("logs", "stays").out == "up\n"
+    tare("rm", "-f", "stays")
+    wait_for(lambda: not processes("98765"))
+    assert containers(store) == []
+
+
+def kill_monitors():
+    for pid in leaks.children():
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() in ("tare-monitor", "tare"):
+                os.kill(pid, signal.SIGKILL)
+
+
 def test_kill_9_at_any_moment(tare, busybox, store):
-    """Forty runs, each killed a little later than the one before: no process, no mount, no record stays."""
+    """Forty runs, command and monitor killed a little later than the one before: no process, no mount, no record stays."""
     for n in range(40):
         p = subprocess.Popen(tare.argv([*RM, "busybox", "sleep", "98763"]), env=tare.env(), start_new_session=True,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(n * 0.0007)
         os.killpg(p.pid, signal.SIGKILL)
         p.wait()
+        kill_monitors()
     wait_for(lambda: not processes("98763"), what="the containers' end")
     assert names(tare) == []
     assert containers(store) == []
@@ -694,7 +722,7 @@ def test_kill_9_at_any_moment(tare, busybox, store):
 
 
 def test_many(tare, busybox, store):
-    """Two hundred, eight at a time; a quarter of them killed while they run."""
+    """Two hundred, eight at a time; the command of a quarter of them is killed."""
     script = f"""
     i=0
     while [ $i -lt 25 ]; do
@@ -708,6 +736,10 @@ def test_many(tare, busybox, store):
     done"""
     ps = [subprocess.Popen(["sh", "-c", script], env=tare.env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(8)]
     assert [p.communicate(timeout=120 * harness.slow())[0] for p in ps] == [b""] * 8
+    time.sleep(0.2)                                               # for those that are just starting
+    left = tare("ps", "-aq").out.split()
+    if left:
+        tare("rm", "-f", *left, code=None)
     wait_for(lambda: not processes("98764"))
     assert names(tare) == [] and containers(store) == []
 

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "engine/run_env.h"
 #include "engine/run_mount.h"
-#include "engine/run_spec.h"
+#include "engine/run_record.h"
 
 static void test_clean(void **state UNUSED)
 {

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of run and create. */
+#include "cli/run_opts.h"
+
+
+#define AT(field) offsetof(struct run_opts, r.field)
+
+const struct opt run_opts[] = {
+	/* RUN_ONLY of them */
+	{ 'd', "detach", NULL, OPT_BOOL, AT(detach), "leave it running and print its ID" },
+	{ 0, "detach-keys", "KEYS", OPT_STR, AT(detach_keys), "keys that detach from it (default ctrl-p,ctrl-q); \"\": none" },
+	{ 0, "sig-proxy", NULL, OPT_BOOL, AT(sig_proxy), "pass our signals on to it (default true)" },
+	/* create has these, too */
+	{ 0, "add-host", "HOST:IP", OPT_LIST, AT(add_hosts), "add a line to /etc/hosts" },
+	{ 'a', "attach", "STREAM", OPT_LIST, AT(attach), "attach to stdin, stdout or stderr only" },
+	{ 0, "cap-add", "CAP", OPT_LIST, AT(cap_add), "add a capability, or ALL" },
+	{ 0, "cap-drop", "CAP", OPT_LIST, AT(cap_drop), "drop a capability, or ALL" },
+	{ 0, "cidfile", "FILE", OPT_STR, AT(cidfile), "write the container's ID to FILE, which must not exist" },
+	{ 0, "cpus", "N", OPT_STR, AT(cpus), "limit processor time: 1.5 is one and a half processors" },
+	{ 0, "cpuset-cpus", "LIST", OPT_STR, AT(cpuset), "run only on these processors: 0-2,4" },
+	{ 0, "dns", "ADDRESS", OPT_LIST, AT(dns), "use this name server" },
+	{ 0, "dns-option", "OPTION", OPT_LIST, AT(dns_options), "set an option of resolv.conf" },
+	{ 0, "dns-search", "DOMAIN", OPT_LIST, AT(dns_search), "search this domain; \".\" searches none" },
+	{ 0, "domainname", "NAME", OPT_STR, AT(domainname), "set the NIS domain name" },
+	{ 0, "entrypoint", "PROGRAM", OPT_STR, AT(entrypoint), "run this instead of the image's ENTRYPOINT; \"\" drops it" },
+	{ 'e', "env", "K[=V]", OPT_LIST, AT(env), "set a variable; without =V from the environment" },
+	{ 0, "env-file", "FILE", OPT_LIST, AT(env_files), "read variables from a file" },
+	{ 0, "group-add", "GROUP", OPT_LIST, AT(groups), "add a supplementary group" },
+	{ 'h', "hostname", "NAME", OPT_STR, AT(hostname), "set the host name (default: the ID's first 12 digits)" },
+	{ 0, "init", NULL, OPT_BOOL, AT(init), "a small init is process 1: it reaps and passes signals on" },
+	{ 'i', "interactive", NULL, OPT_BOOL, AT(interactive), "connect standard input" },
+	{ 'l', "label", "K=V", OPT_LIST, AT(labels), "attach a label" },
+	{ 0, "log-driver", "DRIVER", OPT_STR, AT(log_driver), "json-file (default) or none" },
+	{ 0, "log-opt", "K=V", OPT_LIST, AT(log_opts), "max-size=10m, max-file=3" },
+	{ 'm', "memory", "SIZE", OPT_BYTES, AT(memory), "limit memory: 512m" },
+	{ 0, "memory-swap", "SIZE", OPT_STR, AT(memory_swap), "limit memory and swap together; -1: no limit of swap" },
+	{ 0, "name", "NAME", OPT_STR, AT(name), "name the container" },
+	{ 0, "net", "MODE", OPT_STR, AT(network), "the same as --network" },
+	{ 0, "network", "MODE", OPT_STR, AT(network), "bridge (default), none or host" },
+	{ 0, "pids-limit", "N", OPT_NUM, AT(pids), "limit the number of processes" },
+	{ 0, "privileged", NULL, OPT_BOOL, AT(privileged), "all capabilities and devices, nothing masked: no isolation from root" },
+	{ 0, "read-only", NULL, OPT_BOOL, AT(read_only), "mount the root file system read-only" },
+	{ 0, "restart", "POLICY", OPT_STR, AT(restart), "no, always, unless-stopped or on-failure[:N]" },
+	{ 0, "rm", NULL, OPT_BOOL, AT(rm), "remove the container and its anonymous volumes at the end" },
+	{ 0, "security-opt", "OPTION", OPT_LIST, AT(security), "no-new-privileges, seccomp=FILE or unconfined, ..." },
+	{ 0, "shm-size", "SIZE", OPT_BYTES, AT(shm_size), "size of /dev/shm (default 64m)" },
+	{ 0, "stop-signal", "SIGNAL", OPT_STR, AT(stop_signal), "what stop sends (default: the image's, or TERM)" },
+	{ 0, "stop-timeout", "SECONDS", OPT_STR, AT(stop_timeout), "how long stop waits before it kills; -1: for ever" },
+	{ 0, "tmpfs", "DST[:OPTIONS]", OPT_LIST, AT(tmpfs), "mount a memory file system" },
+	{ 't', "tty", NULL, OPT_BOOL, AT(tty), "give it a terminal" },
+	{ 0, "ulimit", "NAME=SOFT[:HARD]", OPT_LIST, AT(ulimits), "set a resource limit" },
+	{ 'u', "user", "USER[:GROUP]", OPT_STR, AT(user), "run as this user" },
+	{ 'v', "volume", "[SRC:]DST[:ro]", OPT_LIST, AT(volumes), "mount a host directory or a volume" },
+	{ 'w', "workdir", "DIR", OPT_STR, AT(workdir), "start in this directory; made if missing" },
+	{ 'q', "quiet", NULL, OPT_BOOL, offsetof(struct run_opts, quiet), "no warnings" },
+	{ 0 },
+};
+
+_Static_assert(RUN_ONLY == 3, "count them");
+
+void run_opts_defaults(void *p)
+{
+	struct run_opts *a = p;
+
+	a->r.sig_proxy = true;
+}
+
+static void notes_send(struct sink *s, const struct event *ev)
+{
+	struct notes *n = container_of(s, struct notes, sink);
+
+	if (n->out && (ev->kind == EV_WARN || ev->kind == EV_NOTE))
+		fprintf(n->out, "tare: %s" STR_FMT "\n", ev->kind == EV_WARN ? "warning: " : "", STR_ARG(ev->text));
+}
+
+struct notes notes_to(FILE *out)
+{
+	return (struct notes){ { notes_send }, out };
+}
+
+void print_failure(FILE *out, const struct err *e)
+{
+	fprintf(out, "tare: %s\n", err_text(e));
+	if (e->hint)
+		fprintf(out, "  hint: %s\n", e->hint);
+}

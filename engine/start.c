@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.json -> spec, tree, mounts, network, sandbox: in the monitor, for the first run and for each that follows.
+ * What needs the store's database (the layers) is opened before the fork.
+ */
+#include "engine/start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/fs.h"
+#include "cache/layer.h"
+#include "cache/snapshot.h"
+#include "cache/store.h"
+#include "engine/run_spec.h"
+#include "engine/run_volume.h"
+#include "runtime/container/control.h"
+#include "runtime/container/jsontext.h"
+#include "runtime/container/monitor.h"
+#include "runtime/network/net.h"
+#include "runtime/network/resolv.h"
+#include "runtime/sandbox/sandbox.h"
+#include "runtime/sandbox/userns.h"
+
+#define LAYERS_MAX ((size_t)1 << 20)
+
+struct run_parts {		/* of one run; the snapshot stays from the first to the last */
+	struct snapshot *snapshot;
+	struct run_mounts mounts;
+	struct run_sources sources;
+	struct run_spec rs;
+	struct net_host *nets;
+	struct net *net;
+	struct buf hosts, resolv;
+	struct sandbox_host *host;
+};
+
+int start_open(struct store *s, const char *ref, struct start **ret, struct err *e)
+{
+	struct start *st = xcalloc(1, sizeof(*st));
+	int r;
+
+	st->store = s;
+	r = container_open(s, ref, &st->c, e) < 0 ? -1 : container_lock(st->c, e);
+	if (r < 0) {
+		start_free(st);
+		return -1;
+	}
+	st->c->durable = !json_is_true(json_object_get(json_object_get(st->c->config, "HostConfig"), "AutoRemove"));
+	*ret = st;
+	return r;
+}
+
+void start_free(struct start *st)
+{
+	if (!st)
+		return;
+	for (size_t i = 0; i < st->nlayers; i++)
+		layer_unref(st->layers[i]);
+	free(st->layers);
+	container_free(st->c);
+	free(st);
+}
+
+/* ---- in the monitor ---- */
+
+static const json_t *part(const struct start *st, const char *name)
+{
+	return json_object_get(st->c->config, name);
+}
+
+static int open_tree(struct start *st, struct job *j, struct err *e)
+{
+	struct run_parts *p = st->parts;
+	const json_t *mounts = part(st, "Mounts");
+	int root;
+
+	if (!p->snapshot && snapshot_open_kept(st->c->dir, st->layers, st->nlayers, st->c->durable, &p->snapshot, e) < 0)
+		return -1;
+	root = snapshot_fd(p->snapshot);
+	for (size_t i = 0; i < json_array_size(mounts); i++)
+		if (run_mounts_load(&p->mounts, json_array_get(mounts, i), e) < 0)
+			return -1;
+	if (run_spec_user(&p->rs, root, NULL, e) < 0 ||
+	    run_sources_open(j, st->store, &p->mounts, root, &p->sources, e) < 0)
+		return -1;
+	p->rs.sp.root_fd = root;
+	p->rs.sp.mounts = p->sources.v;
+	p->rs.sp.nmounts = p->sources.n;
+	p->rs.sp.name = st->c->id;
+	return 0;
+}
+
+static int open_network(struct start *st, struct in_addr *addr, struct err *e)
+{
+	const char *mode = container_text(st->c, "HostConfig", "NetworkMode", NULL);
+	struct run_parts *p = st->parts;
+	auto_free char *run_dir = NULL;
+	struct userns u;
+
+	if (strcmp(mode, "host") == 0)
+		p->rs.sp.net = SPEC_NET_HOST;
+	if (strcmp(mode, "bridge") != 0)
+		return 0;
+	if (userns_info(&u, e) < 0 || userns_run_dir(&u, &run_dir, e) < 0)
+		return -1;
+	net_host_new(run_dir, &p->nets);
+	if (net_open(p->nets, NET_BRIDGE, &p->net, e) < 0)
+		return -1;
+	p->rs.sp.net = SPEC_NET_FD;
+	p->rs.sp.netns_fd = net_fd(p->net);
+	*addr = net_addr(p->net);
+	return 0;
+}
+
+/* The names by which the container knows itself, as one line of /etc/hosts has them: long, then short. */
+static char *own_names(const struct run_spec *r)
+{
+	const char *host = r->host_name, *domain = r->domain_name, *dot = strchr(host, '.');
+
+	if (*domain)
+		return xasprintf("%s.%s %s", host, domain, host);
+	return dot && dot > host ? xasprintf("%s %.*s", host, (int)(dot - host), host) : xstrdup(host);
+}
+
+static int make_files(struct start *st, struct in_addr addr, struct err *e)
+{
+	struct run_parts *p = st->parts;
+	bool host = p->rs.sp.net == SPEC_NET_HOST;
+	const json_t *hc = part(st, "HostConfig");
+	auto_strv struct strv extra = { 0 }, dns = { 0 }, search = { 0 }, options = { 0 };
+	auto_free char *names = own_names(&p->rs);
+	auto_err struct err ignored = { 0 };
+
+	jsontext_strv(json_object_get(hc, "ExtraHosts"), &extra);
+	jsontext_strv(json_object_get(hc, "Dns"), &dns);
+	jsontext_strv(json_object_get(hc, "DnsSearch"), &search);
+	jsontext_strv(json_object_get(hc, "DnsOptions"), &options);
+	if (host && fs_read(AT_FDCWD, "/etc/hosts", 1 << 20, &p->hosts, &ignored) < 0)
+		buf_reset(&p->hosts);
+	if (hosts_text(addr, names, &extra, &p->hosts, e) < 0 ||
+	    resolv_host_text(!host, &(const struct resolv){ dns, search, options }, &p->resolv, e) < 0)
+		return -1;
+	buf_puts(&p->resolv, "");	/* not NULL, even if there is nothing to say */
+	p->rs.sp.hosts = p->hosts.p;
+	p->rs.sp.resolv_conf = p->resolv.p;
+	return 0;
+}
+
+static int run_open(void *arg, struct monitor *m, const struct spec *streams, struct sandbox **ret, struct err *e)
+{
+	struct start *st = arg;
+	struct in_addr addr = { 0 };
+	struct spec *sp = &st->parts->rs.sp;
+
+	if (run_spec_load(&st->parts->rs, st->c->config, e) < 0 || open_tree(st, monitor_job(m), e) < 0 ||
+	    open_network(st, &addr, e) < 0 || make_files(st, addr, e) < 0 || sandbox_host_new(&st->parts->host, e) < 0)
+		return -1;
+	memcpy(sp->stdio, streams->stdio, sizeof(sp->stdio));
+	sp->tty = streams->tty;
+	sp->rows = streams->rows;
+	sp->cols = streams->cols;
+	return sandbox_create(monitor_job(m), st->parts->host, sp, ret, e);
+}
+
+static void run_started(void *arg UNUSED, struct monitor *m UNUSED)
+{
+}
+
+/* Inner things first. */
+static void run_close(void *arg, struct monitor *m UNUSED)
+{
+	struct start *st = arg;
+	struct run_parts *p = st->parts;
+
+	sandbox_host_free(p->host);
+	net_close(p->net, false);
+	net_host_free(p->nets);
+	run_sources_close(&p->sources);
+	run_mounts_done(&p->mounts);
+	run_spec_done(&p->rs);
+	buf_done(&p->hosts);
+	buf_done(&p->resolv);
+	*p = (struct run_parts){ .snapshot = p->snapshot };
+}
+
+/* The tree can only be let go when nothing is mounted from it. */
+static void run_over(void *arg, struct monitor *m UNUSED)
+{
+	struct start *st = arg;
+
+	snapshot_free(st->parts->snapshot);
+	st->parts->snapshot = NULL;
+}
+
+static int run_reload(void *arg UNUSED, struct monitor *m UNUSED, struct err *e UNUSED)
+{
+	return 0;
+}
+
+static int run_remove(void *arg, struct monitor *m UNUSED, struct err *e)
+{
+	struct start *st = arg;
+	auto_strv struct strv volumes = { 0 };
+
+	container_anonymous_volumes(st->c, &volumes);
+	if (container_remove(st->c, false, e) < 0)
+		return -1;
+	return run_volumes_remove(st->store, &volumes, e);
+}
+
+static const struct monitor_ops ops = {
+	.open = run_open, .started = run_started, .close = run_close, .done = run_over, .reload = run_reload,
+	.remove = run_remove,
+};
+
+/* ---- before the fork ---- */
+
+static int open_layer(struct start *st, struct str hex, struct err *e)
+{
+	auto_free char *text = xasprintf("sha256:" STR_FMT, STR_ARG(hex));
+	struct digest d;
+
+	if (digest_parse(str_of(text), &d, e) < 0)
+		return -1;
+	return layer_open(st->store, &d, &st->layers[st->nlayers++], e);
+}
+
+/* The record names them, so gc leaves them alone: they need no pins. */
+static int open_layers(struct start *st, struct err *e)
+{
+	auto_buf struct buf b = { 0 };
+	struct str rest;
+
+	if (st->layers)
+		return 0;
+	if (fs_read(st->c->dir, "layers", LAYERS_MAX, &b, e) < 0)
+		return err_wrap(e, "container %s", st->c->id);
+	st->layers = xcalloc(b.n / 65 + 1, sizeof(*st->layers));
+	for (rest = buf_view(&b); rest.n;)
+		if (open_layer(st, str_cut(&rest, '\n'), e) < 0) {
+			st->nlayers--;
+			return err_wrap(e, "container %s", st->c->id);
+		}
+	return 0;
+}
+
+/* The monitor is a fork of this very process: its static texts have the same addresses. */
+static int failure(const struct control *m, int *status, struct err *e)
+{
+	*status = m->a;
+	err_set(e, (enum err_kind)m->b, STR_FMT, (int)m->n, m->data);
+	e->sys = m->c;
+	e->hint = (const char *)(uintptr_t)m->hint;
+	return -1;
+}
+
+static int await_start(struct job *j, struct start *st, int sock, int *status, struct err *e)
+{
+	auto_free struct control *m = xmalloc(sizeof(*m));
+
+	for (;;) {
+		if (job_check(j, e) < 0)
+			return -1;
+		if (control_recv(sock, m, 0) <= 0)
+			return err_set(e, ERR_SYS, "the container's monitor was killed");
+		if (m->kind == CONTROL_FAILED)
+			return failure(m, status, e);
+		if (m->kind == CONTROL_STARTED) {
+			st->pid = m->a;
+			return 0;
+		}
+		if (m->kind == CONTROL_NOTE)
+			event_note(j->sink, STR_FMT, (int)m->n, m->data);
+		if (m->kind == CONTROL_WARN)
+			event_warn(j->sink, STR_FMT, (int)m->n, m->data);
+	}
+}
+
+int start_monitor(struct job *j, struct start *st, unsigned streams, int *ret, int *status, struct err *e)
+{
+	auto_fd int sock = -1;
+	struct run_parts parts = { 0 };
+	struct monitor_first first;
+
+	*status = 125;
+	if (open_layers(st, e) < 0)
+		return -1;
+	st->parts = &parts;
+	first = (struct monitor_first){ streams, st->rows, st->cols };
+	if (monitor_start(st->c, &ops, st, &first, &sock, e) < 0)
+		return -1;
+	st->parts = NULL;
+	if (await_start(j, st, sock, status, e) < 0)
+		return -1;
+	*ret = take_fd(&sock);
+	*status = 0;
+	return 0;
+}
+
+int engine_start(struct job *j, struct store *s, const char *ref, struct err *e)
+{
+	auto_fd int sock = -1;
+	struct start *st = NULL;
+	int status, r = start_open(s, ref, &st, e);
+
+	if (r == 0)
+		r = start_monitor(j, st, 0, &sock, &status, e);
+	start_free(st);
+	return r < 0 ? -1 : 0;
+}
+
+/* What of the streams a container has; the rest of what an attachment must know of it. */
+static struct attach_args for_container(const struct container *c, const struct attach_args *args)
+{
+	const json_t *config = json_object_get(c->config, "Config"), *host = json_object_get(c->config, "HostConfig");
+	struct attach_args own = *args;
+
+	own.tty = json_is_true(json_object_get(config, "Tty"));
+	if (!json_is_true(json_object_get(config, "OpenStdin")))
+		own.streams &= ~(unsigned)CONTROL_IN;
+	own.removes = json_is_true(json_object_get(host, "AutoRemove"));
+	return own;
+}
+
+int engine_start_attached(struct job *j, struct store *s, const char *ref, const struct attach_args *args, int *status,
+			  struct err *e)
+{
+	auto_attach struct attach a = { .sock = -1 };
+	struct attach_args own;
+	struct start *st = NULL;
+	int r = start_open(s, ref, &st, e);
+
+	*status = 1;
+	if (r < 0)
+		return -1;
+	own = for_container(st->c, args);
+	if (r == 1) {
+		start_free(st);
+		return engine_attach(j, s, ref, args, status, e);
+	}
+	r = attach_open(&a, &own, e);
+	if (r == 0 && own.tty)
+		tty_size(isatty(0) ? 0 : 1, &st->rows, &st->cols);
+	if (r == 0)
+		r = start_monitor(j, st, own.streams, &a.sock, status, e);
+	a.pid = st->pid;
+	start_free(st);
+	return r < 0 ? -1 : attach_pump(j, &a, status, e);
+}
