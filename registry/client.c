@@ -171,7 +171,7 @@ static int told_to_wait(struct client *c, const struct http_answer *a, uint64_t 
 /* Does another try make sense, as far as the request itself goes? */
 static bool may_repeat(const struct wire *w, const struct http_answer *a, int status, const struct err *e)
 {
-	if (a->received > 0 && a->status / 100 == 2)
+	if (w->r.sink.put && a->received > 0 && a->status / 100 == 2)
 		return false;			/* the sink has a part of it */
 	if (status == 0 ? !retry_status(a->status) : e->kind != ERR_NET || !retry_broken(a->broken))
 		return false;
@@ -229,39 +229,58 @@ int wire_do(struct job *j, struct client *c, struct wire *w, struct http_answer 
 	}
 }
 
+/* 1 https, 2 http, 0 neither: *e says why, *down that nobody listens. */
+static int which_scheme(struct job *j, struct client *c, const struct endpoint *ep, const struct http_tls *t, bool *down,
+			struct err *e)
+{
+	for (int scheme = 1; scheme <= 2; scheme++) {
+		auto_answer struct http_answer a = { 0 };
+		auto_url struct url u = { 0 };
+		auto_buf struct buf text = { 0 };
+		auto_err struct err why = { 0 };
+		struct wire w = { .r = { .method = "GET", .url = &u, .zone = ZONE_ANY, .tls = t } };
+		bool ok;
+
+		buf_printf(&text, "%s://%s/v2/", scheme == 1 ? "https" : "http", ep->host);
+		if (url_parse(buf_view(&text), &u, e) < 0)
+			return 0;
+		ok = wire_once(j, c, &w, &a, &why) == 0;
+		if (ok && scheme == 2 && a.status == 400 && e->msg)
+			ok = false;		/* a server of TLS says so to those that speak plainly */
+		if (ok) {
+			err_clear(e);
+			auth_remember(c, &u, &a);
+			return scheme;
+		}
+		*down = a.broken == HTTP_CONNECT;
+		if (!e->msg && (scheme == 2 || a.broken != HTTP_CONNECT))
+			err_move(e, &why);
+		if (a.broken == HTTP_TLS_PEER || a.broken == HTTP_DNS)
+			break;
+	}
+	return 0;
+}
+
 /* Where both are possible: https if the host speaks it, else http. */
 static int find_scheme(struct job *j, struct client *c, const struct endpoint *ep, const struct http_tls *t, bool *tls,
 		       struct err *e)
 {
 	struct host_state *h = host_state(c, ep->host);
 	auto_lock pthread_mutex_t *held = lock_hold(&h->lock);
-	auto_err struct err first = { 0 };
 
-	for (int scheme = 1; h->scheme == 0; scheme++) {
-		auto_answer struct http_answer a = { 0 };
-		auto_url struct url u = { 0 };
-		auto_buf struct buf text = { 0 };
+	for (int n = 1; h->scheme == 0; n++) {
 		auto_err struct err why = { 0 };
-		struct http_request r = { .method = "GET", .url = &u, .zone = ZONE_ANY, .tls = t };
-		bool ok;
+		bool down = false;
 
-		buf_printf(&text, "%s://%s/v2/", scheme == 1 ? "https" : "http", ep->host);
-		if (url_parse(buf_view(&text), &u, e) < 0)
-			return -1;
-		ok = http_do(j, c->http, &r, &a, &why) == 0;
+		h->scheme = which_scheme(j, c, ep, t, &down, &why);
 		if (job_check(j, e) < 0)
 			return -1;
-		if (ok && scheme == 2 && a.status == 400 && first.msg)
-			ok = false;		/* a server of TLS says so to those that speak plainly */
-		if (ok) {
-			auth_remember(c, &u, &a);
-			h->scheme = scheme;
-		} else if (scheme == 2 || a.broken == HTTP_TLS_PEER || a.broken == HTTP_DNS) {
-			err_move(e, first.msg ? &first : &why);
+		if (h->scheme == 0 && (!down || ep->mirror || n == RETRY_MAX)) {
+			err_move(e, &why);
 			return -1;
-		} else if (a.broken != HTTP_CONNECT) {
-			err_move(&first, &why);
 		}
+		if (h->scheme == 0 && retry_sleep(j, retry_pause_ns(n, retry_random()), e) < 0)
+			return -1;
 	}
 	*tls = h->scheme == 1;
 	return 0;
