@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "cache/layer_dir.h"
 #include "cache/names.h"
+#include "cache/tree_tar.h"
 #include "cache/whiteout.h"
 
 #define CHUNK ((size_t)256 << 10)
@@ -15,6 +16,7 @@
 
 struct seal {
 	struct job *job;
+	const struct tree_tar *how;	/* NULL: a layer that is reduced already */
 	struct tar_writer tar;
 	struct inodes *links;
 	struct buf path;		/* of the entry in work; no leading slash */
@@ -50,15 +52,28 @@ static int put_whiteout(struct seal *s, const char *name, struct err *e)
 	return put_entry(s, &t, e);
 }
 
+static bool is_live(const struct seal *s)
+{
+	return s->how != NULL;
+}
+
 static int put_data(struct seal *s, int fd, uint64_t size, struct err *e)
 {
+	bool ended = false;
+
 	while (size) {
-		ssize_t n = read(fd, s->chunk, (size_t)MIN((uint64_t)CHUNK, size));
+		size_t want = (size_t)MIN((uint64_t)CHUNK, size);
+		ssize_t n = ended ? (ssize_t)want : read(fd, s->chunk, want);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return fail(s, "read", e);
+		if (n == 0 && is_live(s)) {	/* as other tar writers do: zeros stand for what went away meanwhile */
+			memset(s->chunk, 0, CHUNK);
+			ended = true;
+			continue;
+		}
 		if (n == 0)
 			return err_set(e, ERR_CORRUPT, "%s became shorter while its layer was read", s->path.p);
 		if (job_check(s->job, e) < 0 || tar_write_data(&s->tar, s->chunk, (size_t)n, e) < 0)
@@ -81,9 +96,8 @@ static int put_link(struct seal *s, const struct stat *st, struct err *e)
 	return put_entry(s, &t, e) < 0 ? -1 : 1;
 }
 
-static int put_file(struct seal *s, int dir, const char *name, struct err *e)
+static int put_open_file(struct seal *s, int fd, struct err *e)
 {
-	auto_fd int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	char cap[CAP_MAX];
 	struct tar_xattr xattr = { STR_LIT("security.capability"), { cap, 0 } };
 	struct tar_entry t;
@@ -108,6 +122,13 @@ static int put_file(struct seal *s, int dir, const char *name, struct err *e)
 	return put_entry(s, &t, e) < 0 ? -1 : put_data(s, fd, t.size, e);
 }
 
+static int put_file(struct seal *s, int dir, const char *name, struct err *e)
+{
+	auto_fd int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	return put_open_file(s, fd, e);
+}
+
 static int put_symlink(struct seal *s, int dir, const char *name, const struct stat *st, struct err *e)
 {
 	char target[TAR_PATH_MAX + 1];
@@ -130,7 +151,7 @@ static int put_special(struct seal *s, int dir, const char *name, struct err *e)
 	struct stat st;
 	int linked;
 
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
 		return fail(s, "stat", e);
 	linked = put_link(s, &st, e);
 	if (linked)
@@ -147,6 +168,15 @@ static int put_special(struct seal *s, int dir, const char *name, struct err *e)
 
 static int walk(struct seal *s, int dir, struct err *e);
 
+static int put_opaque(struct seal *s, int dir, struct err *e)
+{
+	auto_free char *path = xasprintf("%s/" WH_OPAQUE, s->path.p);
+	struct tar_entry t = { .path = path, .type = TAR_FILE };
+	int opaque = is_live(s) && s->how->upper ? opaque_get(dir, s->how->userns) : 0;
+
+	return opaque < 0 ? fail(s, "look at", e) : opaque ? put_entry(s, &t, e) : 0;
+}
+
 static int put_dir(struct seal *s, int dir, const char *name, struct err *e)
 {
 	auto_fd int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -157,7 +187,7 @@ static int put_dir(struct seal *s, int dir, const char *name, struct err *e)
 		return fail(s, "open", e);
 	s->sum.disk_size += (uint64_t)st.st_blocks * 512;
 	fill(&t, s, TAR_DIR, &st);
-	return put_entry(s, &t, e) < 0 ? -1 : walk(s, fd, e);
+	return put_entry(s, &t, e) < 0 || put_opaque(s, fd, e) < 0 ? -1 : walk(s, fd, e);
 }
 
 static int put_name(struct seal *s, int dir, const struct name *n, struct err *e)
@@ -165,7 +195,7 @@ static int put_name(struct seal *s, int dir, const struct name *n, struct err *e
 	size_t len = s->path.n;
 	int r;
 
-	if (strncmp(n->s, WH_PREFIX, sizeof(WH_PREFIX) - 1) == 0 && n->type != DT_SOCK) {
+	if (strncmp(n->s, WH_PREFIX, sizeof(WH_PREFIX) - 1) == 0 && n->type != DT_SOCK && !(is_live(s) && !s->how->upper)) {
 		err_set(e, ERR_USAGE, "the name %s/%s can't be in a layer: it means the deletion of a file",
 			s->path.p ? s->path.p : "", n->s);
 		return err_hint(e, "rename or delete it in the step that makes it");
@@ -173,6 +203,11 @@ static int put_name(struct seal *s, int dir, const struct name *n, struct err *e
 	if (len)
 		buf_putc(&s->path, '/');
 	buf_puts(&s->path, n->s);
+	if (is_live(s) && s->how->skip && s->how->skip(s->how->arg, s->path.p, dir, n->s)) {
+		s->path.n = len;
+		s->path.p[len] = '\0';
+		return 0;
+	}
 	switch (n->type) {
 	case DT_DIR: r = put_dir(s, dir, n->s, e); break;
 	case DT_REG: r = put_file(s, dir, n->s, e); break;
@@ -221,7 +256,7 @@ static int walk(struct seal *s, int dir, struct err *e)
 		return -1;
 	if (names_read(dir, &names) < 0)
 		return fail(s, "list", e);
-	if (put_whiteouts(s, dir, &names, e) < 0)
+	if ((!is_live(s) || s->how->upper) && put_whiteouts(s, dir, &names, e) < 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)
 		if (names.v[i].type != DT_UNKNOWN && put_name(s, dir, &names.v[i], e) < 0)
@@ -242,6 +277,42 @@ int seal_emit(struct job *j, int dir, bytes_put put, void *arg, struct seal_sum 
 	s.sum.tar_size = s.tar.size;
 	if (r == 0)
 		*ret = s.sum;
+	tar_write_done(&s.tar);
+	inodes_free(s.links);
+	buf_done(&s.path);
+	free(s.chunk);
+	return r;
+}
+
+static int put_top(struct seal *s, int fd, struct err *e)
+{
+	auto_fd int file = -1;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return fail(s, "stat", e);
+	if (S_ISDIR(st.st_mode) && !s->how->name) {
+		file = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return file < 0 ? fail(s, "open", e) : walk(s, file, e);
+	}
+	buf_puts(&s->path, s->how->name);
+	if (S_ISDIR(st.st_mode))
+		return put_dir(s, fd, ".", e);
+	if (!S_ISREG(st.st_mode))
+		return put_special(s, fd, "", e);
+	file = fs_reopen(fd, O_RDONLY | O_NONBLOCK);
+	return put_open_file(s, file, e);
+}
+
+int tree_tar(struct job *j, int fd, const struct tree_tar *how, bytes_put put, void *arg, struct err *e)
+{
+	struct seal s = { .job = j, .how = how, .links = inodes_new(), .chunk = xmalloc(CHUNK) };
+	int r;
+
+	tar_write_init(&s.tar, put, arg);
+	r = put_top(&s, fd, e);
+	if (r == 0)
+		r = tar_write_end(&s.tar, e);
 	tar_write_done(&s.tar);
 	inodes_free(s.links);
 	buf_done(&s.path);

@@ -17,7 +17,7 @@ struct exec {
 	struct job *job;
 	const struct exec_args *args;
 	struct container *container;
-	struct target target;
+	struct process target;
 	struct run_spec rs;
 	struct sandbox_host *host;
 	struct sandbox *sandbox;
@@ -70,9 +70,9 @@ static int find(struct exec *x, struct store *s, struct err *e)
 	if (container_open(s, x->args->container, &x->container, e) < 0)
 		return -1;
 	st = &x->container->state;
-	if (st->status != CONTAINER_RUNNING || target_open(st->pid, st->pid_start, &x->target, e) < 0)
+	if (st->status != CONTAINER_RUNNING || process_open(st->pid, st->pid_start, &x->target, e) < 0)
 		return err_set(e, ERR_CONFLICT, "container %s is not running", x->container->id);
-	return target_root(&x->target, &x->root, e);
+	return process_root(&x->target, &x->root, e);
 }
 
 static int prepare(struct exec *x, struct store *s, struct err *e)
@@ -123,7 +123,7 @@ static void exec_done(struct exec *x)
 	run_io_close(&x->io);
 	sandbox_free(x->sandbox);
 	sandbox_host_free(x->host);
-	target_close(&x->target);
+	process_close(&x->target);
 	if (x->root >= 0)
 		close(x->root);
 	run_spec_done(&x->rs);

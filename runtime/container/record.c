@@ -160,5 +160,5 @@ uint64_t process_start_time(pid_t pid)
 	auto_free char *path = xasprintf("/proc/%d", pid);
 	auto_fd int proc = pid > 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
-	return proc < 0 ? 0 : target_start_time(proc);
+	return proc < 0 ? 0 : process_start_at(proc);
 }

@@ -19,7 +19,7 @@
 
 /* ---- the process ---- */
 
-uint64_t target_start_time(int proc)
+uint64_t process_start_at(int proc)
 {
 	auto_err struct err ignored = { 0 };
 	auto_buf struct buf b = { 0 };
@@ -35,7 +35,7 @@ uint64_t target_start_time(int proc)
 	return rest.p && str_to_u64(str_cut(&rest, ' '), 10, &n) ? n : 0;
 }
 
-int target_open(pid_t pid, uint64_t start, struct target *ret, struct err *e)
+int process_open(pid_t pid, uint64_t start, struct process *ret, struct err *e)
 {
 	auto_free char *path = xasprintf("/proc/%d", pid);
 	auto_fd int proc = pid > 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -43,13 +43,13 @@ int target_open(pid_t pid, uint64_t start, struct target *ret, struct err *e)
 
 	/* The directory's fd means the process that it was opened for, also when the number has become another's: it
 	 * then is empty. So a start time read through it after pidfd_open() holds for the pidfd, too. */
-	if (fd < 0 || target_start_time(proc) != start)
+	if (fd < 0 || process_start_at(proc) != start)
 		return err_set(e, ERR_NOT_FOUND, "process %d has ended", pid);
-	*ret = (struct target){ pid, take_fd(&fd), take_fd(&proc) };
+	*ret = (struct process){ pid, take_fd(&fd), take_fd(&proc) };
 	return 0;
 }
 
-int target_root(const struct target *t, int *ret, struct err *e)
+int process_root(const struct process *t, int *ret, struct err *e)
 {
 	*ret = openat(t->proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (*ret >= 0)
@@ -58,7 +58,7 @@ int target_root(const struct target *t, int *ret, struct err *e)
 	return e->sys == EACCES ? err_hint(e, "the container belongs to another user, or to another user namespace") : -1;
 }
 
-int target_cgroups(const struct target *t, struct strv *ret, struct err *e)
+int process_cgroups(const struct process *t, struct strv *ret, struct err *e)
 {
 	auto_buf struct buf mounts = { 0 }, self = { 0 }, other = { 0 };
 
@@ -73,22 +73,22 @@ int target_cgroups(const struct target *t, struct strv *ret, struct err *e)
 	return 0;
 }
 
-void target_close(struct target *t)
+void process_close(struct process *t)
 {
 	if (t->pidfd >= 0)
 		close(t->pidfd);
 	if (t->proc >= 0)
 		close(t->proc);
-	*t = (struct target){ 0, -1, -1 };
+	*t = (struct process){ 0, -1, -1 };
 }
 
 /* ---- the plan ---- */
 
-static int plan_cgroups(struct planner *p, const struct target *t, struct err *e)
+static int plan_cgroups(struct planner *p, const struct process *t, struct err *e)
 {
 	auto_strv struct strv dirs = { 0 };
 
-	if (target_cgroups(t, &dirs, e) < 0)
+	if (process_cgroups(t, &dirs, e) < 0)
 		return -1;
 	for (size_t i = 0; i < dirs.n; i++) {
 		auto_free char *path = xasprintf("%s/cgroup.procs", dirs.v[i]);
@@ -108,7 +108,7 @@ static const struct { const char *name; int flag; } spaces[] = {
 };
 
 /* Those in which it is not where we are: one may not join one's own user namespace. */
-static int spaces_differ(const struct target *t, struct err *e)
+static int spaces_differ(const struct process *t, struct err *e)
 {
 	int flags = 0;
 
@@ -151,7 +151,7 @@ static int plan_streams(struct planner *p, const struct spec *sp, struct err *e)
 	return 0;
 }
 
-static int plan_compile(struct planner *p, struct sandbox *sb, const struct target *t, const struct spec *sp, struct err *e)
+static int plan_compile(struct planner *p, struct sandbox *sb, const struct process *t, const struct spec *sp, struct err *e)
 {
 	int flags = spaces_differ(t, e);
 
@@ -172,7 +172,7 @@ static int plan_compile(struct planner *p, struct sandbox *sb, const struct targ
 	return 0;
 }
 
-static int join(struct job *j, struct sandbox *sb, const struct target *t, const struct spec *sp, struct err *e)
+static int join(struct job *j, struct sandbox *sb, const struct process *t, const struct spec *sp, struct err *e)
 {
 	struct planner p = { 0 };
 	int r = plan_compile(&p, sb, t, sp, e);
@@ -183,7 +183,7 @@ static int join(struct job *j, struct sandbox *sb, const struct target *t, const
 	return r < 0 ? -1 : sandbox_wait_ready(j, sb, e);
 }
 
-int sandbox_join(struct job *j, struct sandbox_host *h, const struct target *t, const struct spec *sp, bool stays,
+int sandbox_join(struct job *j, struct sandbox_host *h, const struct process *t, const struct spec *sp, bool stays,
 		 struct sandbox **ret, struct err *e)
 {
 	struct sandbox *sb;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mount.h>
 
 #include "base/task.h"
 
@@ -14,11 +15,32 @@ struct visit {
 	ns_fn *fn;
 	void *arg;
 	int r;
+	bool mounts;		/* not the network: the mount namespace */
 	struct err *e;
 };
 
+static int visit_mounts(struct visit *v)
+{
+	if (unshare(CLONE_FS) < 0 || (v->enter >= 0 ? setns(v->enter, CLONE_NEWNS) : unshare(CLONE_NEWNS)) < 0) {
+		err_sys(v->e, v->enter >= 0 ? "enter a mount namespace" : "make a mount namespace");
+		if (v->e->sys == EPERM)
+			v->e->kind = ERR_DENIED;
+		return -1;
+	}
+	if (v->enter < 0) {
+		if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+			return err_sys(v->e, "make the mounts private");
+		v->made = open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC);
+		if (v->made < 0)
+			return err_sys(v->e, "open /proc/thread-self/ns/mnt");
+	}
+	return v->fn(v->arg, v->e);
+}
+
 static int visit_do(struct visit *v)
 {
+	if (v->mounts)
+		return visit_mounts(v);
 	if (v->enter >= 0 ? setns(v->enter, CLONE_NEWNET) < 0 : unshare(CLONE_NEWNET) < 0) {
 		err_sys(v->e,
 			v->enter >= 0 ? "enter a network namespace" : "make a network namespace");
@@ -53,17 +75,20 @@ static int visit(struct visit *v)
 	return v->r;
 }
 
-int ns_net_new(ns_fn *fn, void *arg, int *ret, struct err *e)
+static int visit_new(struct visit *v, int *ret)
 {
-	struct visit v = { .enter = -1, .made = -1, .fn = fn, .arg = arg, .e = e };
-
-	if (visit(&v) < 0) {
-		if (v.made >= 0)
-			close(v.made);
+	if (visit(v) < 0) {
+		if (v->made >= 0)
+			close(v->made);
 		return -1;
 	}
-	*ret = v.made;
+	*ret = v->made;
 	return 0;
+}
+
+int ns_net_new(ns_fn *fn, void *arg, int *ret, struct err *e)
+{
+	return visit_new(&(struct visit){ .enter = -1, .made = -1, .fn = fn, .arg = arg, .e = e }, ret);
 }
 
 int ns_net_in(int fd, ns_fn *fn, void *arg, struct err *e)
@@ -71,4 +96,14 @@ int ns_net_in(int fd, ns_fn *fn, void *arg, struct err *e)
 	struct visit v = { .enter = fd, .made = -1, .fn = fn, .arg = arg, .e = e };
 
 	return visit(&v);
+}
+
+int ns_mounts_new(ns_fn *fn, void *arg, int *ret, struct err *e)
+{
+	return visit_new(&(struct visit){ .enter = -1, .made = -1, .fn = fn, .arg = arg, .mounts = true, .e = e }, ret);
+}
+
+int ns_mounts_in(int fd, ns_fn *fn, void *arg, struct err *e)
+{
+	return visit(&(struct visit){ .enter = fd, .made = -1, .fn = fn, .arg = arg, .mounts = true, .e = e });
 }

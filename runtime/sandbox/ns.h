@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Network namespaces by fd: make one, or do something inside one, from any thread. */
+/* Network and mount namespaces by fd: make one, or do something inside one, from any thread. */
 #ifndef RUNTIME_SANDBOX_NS_H
 #define RUNTIME_SANDBOX_NS_H
 
@@ -15,5 +15,9 @@ typedef int ns_fn(void *arg, struct err *e);
 NODISCARD int ns_net_new(ns_fn *fn, void *arg, int *ret, struct err *e);
 /* Run fn inside the network namespace fd. */
 NODISCARD int ns_net_in(int fd, ns_fn *fn, void *arg, struct err *e);
+/* The same with mount namespaces. A new one has our mounts, private; its mounts stay as long as *ret is open, and are
+ * reached by fds that fn opens. */
+NODISCARD int ns_mounts_new(ns_fn *fn, void *arg, int *ret, struct err *e);
+NODISCARD int ns_mounts_in(int fd, ns_fn *fn, void *arg, struct err *e);
 
 #endif
