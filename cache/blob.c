@@ -105,18 +105,28 @@ static bool blob_stored(int dir, const char *hex, uint64_t size)
 	       (uint64_t)st.st_size == size;
 }
 
-/* Invariant 1: the name comes after check and sync, and the caller's rows after the name is
- * durable. */
-static int blob_name(struct blob_in *b, int dir, const char *hex, struct err *e)
+/*
+ * Invariant 1: the names come after check and sync, and the caller's rows after the names are durable. The disk begins
+ * with all of them before one is waited for, so that one commit of the file system's journal serves for many.
+ */
+static int blob_name(struct blob_in *const *b, const struct digest *d, size_t n, int dir, struct err *e)
 {
-	fault_point("blob.written");
-	if (fsync(b->fd) < 0)
-		return err_sys(e, "sync blob %s", hex);
+	char hex[DIGEST_TEXT_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		fault_point("blob.written");
+		(void)sync_file_range(b[i]->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (fsync(b[i]->fd) < 0)
+			return err_sys(e, "sync blob %s", digest_hex(&d[i], hex));
 	fault_point("blob.synced");
-	if (renameat(b->work, b->name, dir, hex) < 0)
-		return err_sys(e, "name blob %s", hex);
-	b->name[0] = '\0';
-	fault_point("blob.renamed");
+	for (size_t i = 0; i < n; i++) {
+		if (renameat(b[i]->work, b[i]->name, dir, digest_hex(&d[i], hex)) < 0)
+			return err_sys(e, "name blob %s", hex);
+		b[i]->name[0] = '\0';
+		fault_point("blob.renamed");
+	}
 	if (fsync(dir) < 0)
 		return err_sys(e, "sync the directory of blobs");
 	fault_point("blob.durable");
@@ -136,7 +146,7 @@ static int commit(struct blob_in *b, const struct digest *want, struct digest *r
 			       digest_text(want, expected));
 	if (store_pin(b->store, &d, e) < 0)
 		return -1;
-	if (!blob_stored(dir, hex, b->size) && blob_name(b, dir, hex, e) < 0)
+	if (!blob_stored(dir, hex, b->size) && blob_name(&b, &d, 1, dir, e) < 0)
 		return -1;
 	if (ret)
 		*ret = d;
@@ -154,24 +164,50 @@ int blob_commit(struct blob_in *b, const struct digest *want, struct digest *ret
 	return r;
 }
 
+struct fresh {			/* blobs that are not stored yet, under temporary names */
+	struct blob_in **b;
+	struct digest *d;
+	size_t n;
+};
+
+static int write_fresh(struct store *s, int dir, struct str text, const struct digest *d, struct fresh *f, struct err *e)
+{
+	char hex[DIGEST_TEXT_MAX];
+
+	if (blob_path(d, hex, e) < 0 || store_pin(s, d, e) < 0)
+		return -1;
+	if (blob_stored(dir, hex, text.n))
+		return 0;
+	if (blob_begin(s, text.n, &f->b[f->n], e) < 0)
+		return -1;
+	f->d[f->n++] = *d;
+	return blob_write(f->b[f->n - 1], text.p, text.n, e);
+}
+
+int blob_put_all(struct store *s, const struct str *texts, size_t n, struct digest *ret, struct err *e)
+{
+	auto_free struct blob_in **b = xcalloc(n + 1, sizeof(struct blob_in *));
+	auto_free struct digest *d = xcalloc(n + 1, sizeof(*d));
+	struct fresh f = { b, d, 0 };
+	int dir = store_dir(s, STORE_BLOBS, e), r = dir < 0 ? -1 : 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		ret[i] = digest_of(texts[i].p, texts[i].n);
+		r = write_fresh(s, dir, texts[i], &ret[i], &f, e);
+	}
+	if (r == 0 && f.n)
+		r = blob_name(f.b, f.d, f.n, dir, e);
+	for (size_t i = 0; i < f.n; i++)
+		blob_drop(f.b[i]);
+	return r;
+}
+
 int blob_put(struct store *s, const void *p, size_t n, struct digest *ret, struct err *e)
 {
-	struct digest d = digest_of(p, n);
-	char hex[DIGEST_TEXT_MAX];
-	struct blob_in *b;
-	int dir = store_dir(s, STORE_BLOBS, e);
+	struct digest d;
 
-	if (dir < 0 || blob_path(&d, hex, e) < 0 || store_pin(s, &d, e) < 0)
+	if (blob_put_all(s, &(struct str){ p, n }, 1, &d, e) < 0)
 		return -1;
-	if (!blob_stored(dir, hex, n)) {
-		if (blob_begin(s, n, &b, e) < 0)
-			return -1;
-		if (blob_write(b, p, n, e) < 0) {
-			blob_drop(b);
-			return -1;
-		}
-		return blob_commit(b, &d, ret, NULL, e);
-	}
 	if (ret)
 		*ret = d;
 	return 0;

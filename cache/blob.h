@@ -28,6 +28,8 @@ void blob_drop(struct blob_in *b);
 
 /* Store bytes at once; a blob that is there already costs a stat. *ret may be NULL. */
 NODISCARD int blob_put(struct store *s, const void *p, size_t n, struct digest *ret, struct err *e);
+/* The same for several, made durable together; ret takes n digests. */
+NODISCARD int blob_put_all(struct store *s, const struct str *texts, size_t n, struct digest *ret, struct err *e);
 /* The whole blob, checked against its digest. Errors: ERR_NOT_FOUND, ERR_LIMIT (more than max
  * bytes), ERR_CORRUPT. */
 NODISCARD int blob_read(struct store *s, const struct digest *d, size_t max, struct buf *ret,

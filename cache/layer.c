@@ -195,7 +195,8 @@ static int put_rows(struct store *s, struct layer *const *layers, size_t n, stru
 				  " VALUES (?, ?, ?, ?, ?, ?)";
 	auto_tx struct tx tx = { 0 };
 
-	if (db_begin(store_db(s), &tx, e) < 0)
+	/* Whatever refers to a layer is stored by a later transaction, whose sync covers this one. */
+	if (db_begin_lazy(store_db(s), &tx, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		const struct layer *l = layers[i];

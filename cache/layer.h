@@ -42,7 +42,8 @@ NODISCARD int layer_seal(struct job *j, struct store *s, struct layer *l, struct
 
 /**
  * Make sealed layers durable and visible: one syncfs() for all (none if all are stored already), renames,
- * rows in one transaction. A layer that is stored already is left to its lease; the handle stays usable.
+ * rows in one transaction, which is not synced: a power cut before the caller's next synced transaction leaves
+ * files without rows, garbage for gc. A layer that is stored already is left to its lease; the handle stays usable.
  *
  * Errors: ERR_SYS. On error none, some or all may be stored; calling again is safe.
  */

@@ -102,15 +102,18 @@ static int put_offer(struct store *s, const struct offer *o, struct image_row *r
 	auto_buf struct buf manifest = { 0 };
 	auto_free struct digest *diff_ids = xcalloc(o->nlayers + 1, sizeof(*diff_ids));
 	struct image_row row = { .created_ns = clock_now_ns() };
+	struct digest d[2];
 
 	for (size_t i = 0; i < o->nlayers; i++) {
 		diff_ids[i] = o->layers[i].diff_id;
 		row.size += o->layers[i].tar_size;
 	}
 	offer_manifest(o, &manifest);
-	if (blob_put(s, o->text.p, o->text.n, &row.config, e) < 0 ||
-	    blob_put(s, manifest.p, manifest.n, &row.manifest, e) < 0 ||
-	    images_put(s, &row, diff_ids, o->nlayers, e) < 0)
+	if (blob_put_all(s, (struct str[]){ buf_view(&o->text), buf_view(&manifest) }, 2, d, e) < 0)
+		return -1;
+	row.config = d[0];
+	row.manifest = d[1];
+	if (images_put(s, &row, diff_ids, o->nlayers, e) < 0)
 		return -1;
 	for (size_t i = 0; i < o->names.n; i++)
 		if (images_tag(s, o->names.v[i], &row.manifest, e) < 0)
