@@ -263,3 +263,10 @@ const char *ref_familiar(const struct ref *r, char ret[static REF_TEXT_MAX])
 	ref_familiar_repository(r, ret);
 	return with_suffix(r, ret);
 }
+
+bool ref_is_short(struct str s)
+{
+	struct str first = str_cut(&s, '/');
+
+	return !s.p || !is_host(first);
+}

@@ -24,7 +24,7 @@ int auth_cred(struct job *j, struct client *c, const struct endpoint *ep, const 
 
 	*ret = NULL;
 	if (c->login) {
-		*ret = strcmp(c->login_host, ep->host) == 0 ? c->login : NULL;
+		*ret = c->login;
 		return 0;
 	}
 	while (k && strcmp(k->name, name) != 0)
@@ -67,6 +67,10 @@ static int fetch_into(struct job *j, struct client *c, const char *key, const st
 	int64_t now = clock_mono_ns();
 	int got = realm_fetch(j, c, r, &t, e);
 
+	if (t.refresh && c->login) {
+		free(c->login_refresh);
+		c->login_refresh = take_ptr(&t.refresh);
+	}
 	if (got == 0) {
 		token_put(c->tokens, key, r->scopes, t.text, t.life_s, now);
 		use->token = take_ptr(&t.text);
@@ -80,7 +84,8 @@ static int fetch_into(struct job *j, struct client *c, const char *key, const st
 static int apply_bearer(struct job *j, struct client *c, const struct challenge *ch, const struct url *u,
 			const struct cred *cred, struct auth_use *use, struct err *e)
 {
-	const struct realm r = { .realm = ch->realm, .service = ch->service, .scopes = &use->asked, .cred = cred, .from = u };
+	const struct realm r = { .realm = ch->realm, .service = ch->service, .scopes = &use->asked, .cred = cred, .from = u,
+		.offline = c->login != NULL };
 	auto_buf struct buf key = { 0 };
 	int got;
 

@@ -75,6 +75,16 @@ int certs_read(const char *dir, struct host_certs *c, struct err *e)
 	return r;
 }
 
+void certs_free(struct host_certs *c)
+{
+	free(c->name);
+	free(c->ca);
+	free(c->cert);
+	free(c->key);
+	free(c->source);
+	free(c);
+}
+
 int hosts_tls(struct hosts *h, const char *host, unsigned port, const struct http_tls **ret, struct err *e)
 {
 	auto_lock pthread_mutex_t *held = lock_hold(&h->lock);
@@ -102,8 +112,12 @@ int hosts_tls(struct hosts *h, const char *host, unsigned port, const struct htt
 		.insecure = h->insecure || docker_insecure(&h->docker_insecure, host, port),
 		.ca = c->ca, .cert = c->cert, .key = c->key, .source = c->source,
 	};
+	if (r < 0) {
+		certs_free(c);
+		return -1;
+	}
 	c->next = h->certs;
-	h->certs = c;		/* also after an error: hosts_free() ends it; nobody comes this far twice */
+	h->certs = c;
 	*ret = &c->tls;
-	return r;
+	return 0;
 }

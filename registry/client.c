@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "registry/client_int.h"
 #include "registry/header.h"
+#include "registry/trace.h"
 #include "registry/zone.h"
 
 #define WAIT_MAX_S 300
@@ -30,7 +31,12 @@ int client_new(const struct client_options *o, struct client **ret, struct err *
 	c->authfile = o->authfile ? xstrdup(o->authfile) : NULL;
 	c->wait_max_s = o->wait_max_s ? o->wait_max_s : WAIT_MAX_S;
 	c->tokens = tokens_new();
-	if (hosts_open(&hosts, &c->hosts, e) < 0 || http_new(&ho, &c->http, e) < 0) {
+	if ((o->trace && trace_open(o->trace, &c->trace, e) < 0) || hosts_open(&hosts, &c->hosts, e) < 0) {
+		client_free(c);
+		return -1;
+	}
+	ho.trace = c->trace;
+	if (http_new(&ho, &c->http, e) < 0) {
 		client_free(c);
 		return -1;
 	}
@@ -74,6 +80,7 @@ void client_free(struct client *c)
 	creds_free(c->creds);
 	tokens_free(c->tokens);
 	hosts_free(c->hosts);
+	trace_free(c->trace);
 	strv_done(&c->warned);
 	pthread_mutex_destroy(&c->lock);
 	pthread_mutex_destroy(&c->creds_lock);
@@ -339,6 +346,7 @@ static int attempt_once(struct job *j, struct client *c, struct wire *w, struct 
 			return -1;
 		w->r.secret = &secret;
 		r = wire_once(j, c, w, ret, e);
+		ret->authorized = use.scheme != CHALLENGE_NONE;
 		for (size_t i = 0; i < secret.n; i++)
 			explicit_bzero(secret.v[i], strlen(secret.v[i]));
 		if (r < 0 || ret->status != 401 || !t->own)

@@ -67,4 +67,35 @@ NODISCARD int client_location(struct client *c, const struct http_answer *a, cha
 /* The next page by Link rel="next": 1 there is, 0 none, -1. Errors: ERR_DENIED (another origin). */
 NODISCARD int client_next(const struct http_answer *a, char **ret, struct err *e);
 
+struct cred;
+/**
+ * Ask a registry (its own place, no mirror) whether it takes these credentials; no others are used.
+ *
+ * 1 it does, 0 it does not even ask for any. *refresh (NULL before) gets a refresh token if the token server gives one:
+ * that is what should be kept then, instead of the password. No other request may run.
+ * Errors: ERR_DENIED (not accepted), and those of client_do().
+ */
+NODISCARD int client_login(struct job *j, struct client *c, const char *host, const struct cred *cred, char **refresh,
+			   struct err *e);
+
+struct candidate {		/* one place that may be asked for a reference */
+	bool mirror, asked;	/* asked: this reference would be asked for there */
+	bool resolve, pull, push;	/* what it may be asked for */
+	char *url;		/* "https://h:5000/v2/a/b", "http[s]://..." where both are tried */
+	char *source;		/* the file that configures it, or NULL */
+	char *tls;		/* how its certificate is checked: "system", "CA of DIR", "not checked", "none (plain http)" */
+	char *cred;		/* where its credentials come from, or NULL: none */
+};
+struct candidates {		/* { 0 } is a valid empty one */
+	struct candidate *v;
+	size_t n;
+	char *blocked;		/* the file that forbids the repository */
+};
+void candidates_done(struct candidates *l);
+struct ref;
+/* The decision for a reference, in the order of asking. Nothing is sent; credential helpers are run. */
+NODISCARD int client_explain(struct job *j, struct client *c, const struct ref *r, struct candidates *ret, struct err *e);
+/* Full names a short name may mean, by registries.conf (aliases, unqualified-search-registries); none: as Docker has it. */
+void client_short_names(const struct client *c, const char *name, struct strv *ret);
+
 #endif

@@ -42,8 +42,8 @@ struct client {
 	struct tokens *tokens;
 	char *authfile;
 	uint64_t wait_max_s;
-	const char *login_host;	/* of client_login(): these credentials and no others */
-	const struct cred *login;
+	const struct cred *login;	/* of client_login(): these credentials and no others */
+	char *login_refresh;	/* what the token server gave besides */
 	pthread_mutex_t lock;
 	struct origin_state *origins;	/* lock; entries stay */
 	struct host_state *schemes;	/* lock; entries stay */

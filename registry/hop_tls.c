@@ -16,7 +16,7 @@ static void set_bundle(struct hop *x)
 	auto_buf struct buf all = { .max = 2 * BUNDLE_MAX };
 	struct curl_blob blob = { .flags = CURL_BLOB_COPY };
 
-	if (x->h->ca_file && fs_read(AT_FDCWD, x->h->ca_file, BUNDLE_MAX, &all, &ignored) < 0)
+	if (x->h->ca_file && *x->h->ca_file && fs_read(AT_FDCWD, x->h->ca_file, BUNDLE_MAX, &all, &ignored) < 0)
 		buf_reset(&all);	/* no system's authorities: only this host's own */
 	buf_putc(&all, '\n');
 	buf_puts(&all, x->tls->ca);
@@ -27,10 +27,8 @@ static void set_bundle(struct hop *x)
 
 void hop_tls(struct hop *x)
 {
-	if (x->h->ca_file && *x->h->ca_file)
-		SET(CURLOPT_CAINFO, x->h->ca_file);
-	if (x->h->ca_dir && *x->h->ca_dir)
-		SET(CURLOPT_CAPATH, x->h->ca_dir);
+	SET(CURLOPT_CAINFO, x->h->ca_file);
+	SET(CURLOPT_CAPATH, x->h->ca_dir);
 	if (!x->tls)
 		return;
 	if (x->tls->insecure) {

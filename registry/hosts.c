@@ -201,18 +201,22 @@ int hosts_open(const struct hosts_options *o, struct hosts **ret, struct err *e)
 
 void hosts_free(struct hosts *h)
 {
+	struct host_toml *t;
 	struct host_certs *c;
 
 	if (!h)
 		return;
 	while ((c = h->certs)) {
 		h->certs = c->next;
-		free(c->name);
-		free(c->ca);
-		free(c->cert);
-		free(c->key);
-		free(c->source);
-		free(c);
+		certs_free(c);
+	}
+	while ((t = h->tomls)) {
+		h->tomls = t->next;
+		free(t->host);
+		free(t->dir);
+		free(t->path);
+		json_decref(t->file);
+		free(t);
 	}
 	rules_done(&h->rules);
 	strv_done(&h->dirs);
@@ -240,14 +244,12 @@ bool docker_insecure(const struct strv *list, const char *host, unsigned port)
 	return false;
 }
 
-/* The first hosts.toml for this registry: 1, 0 none, -1. */
-static int toml_endpoints(struct hosts *h, const char *host, const char *repo, struct endpoints *ret, bool *server,
-			  struct err *e)
+/* Read the first hosts.toml for this registry into t. */
+static int toml_find(const struct hosts *h, const char *host, struct host_toml *t, struct err *e)
 {
 	auto_free char *https = xasprintf("https://%s", host);
 	auto_strv struct strv names = { 0 };
 	auto_url struct url u = { 0 };
-	int r = 0;
 
 	if (url_parse(str_of(https), &u, e) < 0)
 		return -1;
@@ -257,16 +259,48 @@ static int toml_endpoints(struct hosts *h, const char *host, const char *repo, s
 		for (size_t i = 0; i < h->dirs.n; i++) {
 			auto_free char *dir = xasprintf("%s/%s", h->dirs.v[i], names.v[k]);
 			auto_free char *path = xasprintf("%s/hosts.toml", dir);
-			json_t *file = NULL;
+			int r = read_toml(path, &t->file, e);
 
-			r = read_toml(path, &file, e);
-			if (r > 0)
-				r = hosts_toml_parse(file, dir, path, host, repo, ret, server, e) < 0 ? -1 : 1;
-			json_decref(file);
-			if (r != 0)
-				return r;
+			if (r < 0)
+				return -1;
+			if (r > 0) {
+				t->dir = take_ptr(&dir);
+				t->path = take_ptr(&path);
+				return 0;
+			}
 		}
 	return 0;
+}
+
+static int toml_of(struct hosts *h, const char *host, const struct host_toml **ret, struct err *e)
+{
+	auto_lock pthread_mutex_t *held = lock_hold(&h->lock);
+	struct host_toml *t = h->tomls;
+
+	while (t && strcmp(t->host, host) != 0)
+		t = t->next;
+	if (!t) {
+		t = xcalloc(1, sizeof(*t));
+		if (toml_find(h, host, t, e) < 0) {
+			free(t);
+			return -1;
+		}
+		t->host = xstrdup(host);
+		t->next = h->tomls;
+		h->tomls = t;
+	}
+	*ret = t;
+	return 0;
+}
+
+static int toml_endpoints(struct hosts *h, const char *host, const char *repo, struct endpoints *ret, bool *server,
+			  struct err *e)
+{
+	const struct host_toml *t;
+
+	if (toml_of(h, host, &t, e) < 0)
+		return -1;
+	return t->file ? hosts_toml_parse(t->file, t->dir, t->path, host, repo, ret, server, e) : 0;
 }
 
 static int docker_endpoints(const struct hosts *h, const char *repo, struct endpoints *ret, struct err *e)

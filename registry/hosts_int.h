@@ -52,6 +52,12 @@ struct host_certs {		/* of one host:port */
 	char *ca, *cert, *key, *source;
 };
 
+struct host_toml {		/* the hosts.toml of one registry, read once */
+	struct host_toml *next;
+	char *host, *dir, *path;
+	json_t *file;		/* NULL: there is none */
+};
+
 struct hosts {
 	bool insecure;
 	char *cert_dir;
@@ -61,11 +67,13 @@ struct hosts {
 	char *docker_source;
 	pthread_mutex_t lock;
 	struct host_certs *certs;	/* lock; entries stay */
+	struct host_toml *tomls;	/* lock; entries stay, and don't change */
 };
 /* The names a directory for host and port may have, most specific first. */
 void certs_names(const char *host, unsigned port, struct strv *ret);
 /* Read *.crt, *.cert, *.key of a directory into c. Errors: ERR_USAGE, ERR_SYS. */
 NODISCARD int certs_read(const char *dir, struct host_certs *c, struct err *e);
+void certs_free(struct host_certs *c);
 /* Is host one of daemon.json's insecure-registries: names, names with ports, networks? */
 bool docker_insecure(const struct strv *list, const char *host, unsigned port);
 

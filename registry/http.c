@@ -2,8 +2,11 @@
 /* The pool of connections, and redirects: what may go where is decided here and in hop.c only. */
 #include "registry/http.h"
 
+#include <dirent.h>
+
 #include "base/clock.h"
 #include "registry/http_int.h"
+#include "registry/trace.h"
 #include "registry/zone.h"
 
 #define IDLE_MAX 32		/* connections that are kept for later */
@@ -46,6 +49,27 @@ static int limit_ms(const char *variable, int given, int usual, int *ret, struct
 	return 0;
 }
 
+static int is_hash_name(const struct dirent *d)
+{
+	return strlen(d->d_name) == 10 && strcmp(d->d_name + 8, ".0") == 0;
+}
+
+/*
+ * A directory of certificates by the hash of their names is looked at when one is needed; the file with all of them would
+ * be parsed for every connection, which takes longer than a handshake.
+ */
+static bool is_hashed(const char *dir)
+{
+	struct dirent **list;
+	int n = dir ? scandir(dir, &list, is_hash_name, NULL) : -1;
+
+	for (int i = 0; i < n; i++)
+		free(list[i]);
+	if (n >= 0)
+		free(list);
+	return n > 0;
+}
+
 int http_new(const struct http_options *o, struct http **ret, struct err *e)
 {
 	struct http *h = xcalloc(1, sizeof(*h));
@@ -63,9 +87,10 @@ int http_new(const struct http_options *o, struct http **ret, struct err *e)
 	h->proxy = proxy_environment();
 	h->ca_file = getenv("SSL_CERT_FILE");
 	h->ca_dir = getenv("SSL_CERT_DIR");
-	if ((!h->ca_file || !*h->ca_file) && (!h->ca_dir || !*h->ca_dir)) {
-		h->ca_file = v->cainfo;
-		h->ca_dir = v->capath;
+	if ((!h->ca_file || !*h->ca_file || (v->cainfo && strcmp(h->ca_file, v->cainfo) == 0)) &&
+	    (!h->ca_dir || !*h->ca_dir || (v->capath && strcmp(h->ca_dir, v->capath) == 0))) {
+		h->ca_dir = is_hashed(v->capath) ? v->capath : NULL;
+		h->ca_file = h->ca_dir ? NULL : v->cainfo;
 	}
 	*ret = h;
 	return 0;
@@ -152,6 +177,7 @@ static void slot_give(struct http *h, struct slot *s)
 
 static int hop_once(struct hop *x, struct err *e)
 {
+	int64_t began = clock_mono_ns();
 	int r;
 
 	strv_done(&x->a->headers);
@@ -161,6 +187,8 @@ static int hop_once(struct hop *x, struct err *e)
 	x->a->broken = HTTP_WHOLE;
 	x->slot = slot_take(x->h, x->url);
 	r = hop_do(x, e);
+	if (x->h->o.trace)
+		trace_hop(x->h->o.trace, x, began, r < 0 ? e : NULL);
 	slot_give(x->h, x->slot);
 	free(x->a->url);
 	x->a->url = xstrdup(x->url->text);

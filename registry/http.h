@@ -48,6 +48,7 @@ struct http_answer {		/* { 0 } is a valid empty one */
 	enum http_zone zone;	/* where the first hop's peer is */
 	enum http_broken broken;
 	bool sent;		/* the request was (in part) sent: the peer may have acted on it */
+	bool authorized;	/* set by client_do(): credentials or a token went along */
 	char *why;		/* for status 401 and 403: one line on which credentials were used or missing; may be NULL */
 };
 void http_answer_done(struct http_answer *a);
