@@ -416,7 +416,7 @@ static int monitor_open(struct monitor *m, int sock, unsigned streams, struct er
 
 	if (loop_open(m, e) < 0 || signals_open(m, e) < 0 || job_init(&m->job, &m->sink, e) < 0)
 		return -1;
-	m->starter = client_new(m, sock, streams);
+	m->starter = monitor_client_new(m, sock, streams);
 	if (userns_info(&u, e) < 0 || userns_run_dir(&u, &m->run_dir, e) < 0 || clients_listen(m, e) < 0)
 		return -1;
 	if (logfile_options(json_object_get(json_object_get(m->c->config, "HostConfig"), "LogConfig"), &log, e) < 0)

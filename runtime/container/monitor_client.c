@@ -252,7 +252,7 @@ static void client_event(void *arg, uint32_t events)
 	free(q);
 }
 
-struct client *client_new(struct monitor *m, int fd, unsigned streams)
+struct client *monitor_client_new(struct monitor *m, int fd, unsigned streams)
 {
 	auto_err struct err e = { 0 };
 	struct client *c = xcalloc(1, sizeof(*c));
@@ -274,7 +274,7 @@ static void accepting(void *arg, uint32_t events UNUSED)
 
 	clients_sweep(m);
 	if (fd >= 0)
-		(void)client_new(m, fd, 0);
+		(void)monitor_client_new(m, fd, 0);
 }
 
 int clients_listen(struct monitor *m, struct err *e)

@@ -89,7 +89,7 @@ void streams_output_closed(struct monitor *m, unsigned streams);
 void streams_close(struct monitor *m);
 
 /* monitor_client.c */
-struct client *client_new(struct monitor *m, int fd, unsigned streams);	/* fd becomes its */
+struct client *monitor_client_new(struct monitor *m, int fd, unsigned streams);	/* fd becomes its */
 void client_send(struct client *c, enum control_kind kind, int32_t a, int32_t b, struct str data);
 void client_send_failed(struct client *c, int status, const struct err *why);
 void clients_output(struct monitor *m, unsigned stream, struct str bytes);
