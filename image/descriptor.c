@@ -58,6 +58,44 @@ static int parse_annotations(const json_t *j, struct arena *a, struct descriptor
 	return 0;
 }
 
+static int parse_urls(const json_t *j, struct arena *a, struct descriptor *d, struct err *e)
+{
+	const json_t *v = json_object_get(j, "urls");
+	const char *first;
+
+	if (!v || json_is_null(v))
+		return 0;
+	if (!json_is_array(v))
+		return err_set(e, ERR_CORRUPT, "urls is not a list");
+	first = json_string_value(json_array_get(v, 0));
+	d->url = first ? arena_strdup(a, first) : NULL;
+	return 0;
+}
+
+/* OCI image-spec, descriptor.md "Embedded Content" */
+static int parse_data(const json_t *j, struct arena *a, struct descriptor *d, struct err *e)
+{
+	auto_buf struct buf bytes = { 0 };
+	const char *text;
+	struct hasher h;
+	struct digest got;
+
+	if (get_string(j, "data", &text, e) < 0)
+		return -1;
+	if (!text)
+		return 0;
+	if (!buf_base64_decode(&bytes, str_of(text)))
+		return err_set(e, ERR_CORRUPT, "data is not base64");
+	hasher_init(&h, d->digest.alg);
+	hasher_update(&h, bytes.p, bytes.n);
+	got = digest_final(&h);
+	if (bytes.n != d->size || !digest_eq(&got, &d->digest))
+		return err_set(e, ERR_CORRUPT, "data is not what digest and size say");
+	d->has_data = true;
+	d->data = (struct str){ arena_strndup(a, bytes.p ? bytes.p : "", bytes.n), bytes.n };
+	return 0;
+}
+
 int descriptor_parse(const json_t *j, struct arena *a, struct descriptor *ret, struct err *e)
 {
 	const json_t *size = json_object_get(j, "size");
@@ -78,7 +116,8 @@ int descriptor_parse(const json_t *j, struct arena *a, struct descriptor *ret, s
 		return err_set(e, ERR_CORRUPT, "size is not a whole number from 0 on");
 	d.size = (uint64_t)json_integer_value(size);
 	d.media = media_find(str_of(type));
-	if (parse_platform(j, a, &d, e) < 0 || parse_annotations(j, a, &d, e) < 0)
+	if (parse_platform(j, a, &d, e) < 0 || parse_annotations(j, a, &d, e) < 0 ||
+	    parse_urls(j, a, &d, e) < 0 || parse_data(j, a, &d, e) < 0)
 		return -1;
 	*ret = d;
 	return 0;

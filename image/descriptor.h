@@ -18,6 +18,9 @@ struct descriptor {		/* OCI image-spec, descriptor.md "Properties" */
 	const char *ref_name;			/* annotation org.opencontainers.image.ref.name, or NULL */
 	const char *image_name;			/* annotation io.containerd.image.name, or NULL */
 	bool attestation;			/* BuildKit's: vnd.docker.reference.type is set */
+	const char *url;			/* the first of its urls, or NULL: where a foreign layer is */
+	bool has_data;				/* the blob's bytes stand in the descriptor, checked: */
+	struct str data;			/* borrowed from the arena */
 };
 
 /* Errors: ERR_CORRUPT, with what is wrong. */
