@@ -202,6 +202,20 @@ int blob_put_all(struct store *s, const struct str *texts, size_t n, struct dige
 	return r;
 }
 
+int blob_adopt(struct store *s, int dir, const char *name, int fd, const struct digest *want, struct err *e)
+{
+	char hex[DIGEST_TEXT_MAX];
+	int blobs = store_dir(s, STORE_BLOBS, e);
+
+	if (blobs < 0 || blob_path(want, hex, e) < 0 || store_pin(s, want, e) < 0)
+		return -1;
+	if (fsync(fd) < 0)
+		return err_sys(e, "sync blob %s", hex);
+	if (renameat(dir, name, blobs, hex) < 0)
+		return err_sys(e, "name blob %s", hex);
+	return fsync(blobs) < 0 ? err_sys(e, "sync the directory of blobs") : 0;
+}
+
 int blob_put(struct store *s, const void *p, size_t n, struct digest *ret, struct err *e)
 {
 	struct digest d;

@@ -25,6 +25,8 @@ NODISCARD int blob_write(struct blob_in *b, const void *p, size_t n, struct err 
 NODISCARD int blob_commit(struct blob_in *b, const struct digest *want, struct digest *ret,
 			  uint64_t *size, struct err *e);
 void blob_drop(struct blob_in *b);
+/* Make a file of the store's (fd, called name in dir) the blob want, whose bytes it holds as the caller has checked. */
+NODISCARD int blob_adopt(struct store *s, int dir, const char *name, int fd, const struct digest *want, struct err *e);
 
 /* Store bytes at once; a blob that is there already costs a stat. *ret may be NULL. */
 NODISCARD int blob_put(struct store *s, const void *p, size_t n, struct digest *ret, struct err *e);

@@ -27,7 +27,8 @@
  * 5. gc claims inside its transaction only and never waits for a claim, hence a pin inside
  *    somebody's transaction cannot deadlock with it.
  * 6. A directory work/<id>/, a file work/blob-<id> and builds/<id>/ without a row are garbage if
- *    and only if their flock(2) can be taken: their makers hold it as long as they live.
+ *    and only if their flock(2) can be taken: their makers hold it as long as they live. Files part-* and push-*
+ *    there must be old besides (or all is asked for): the next pull or push goes on with them.
  * 7. gc itself, killed anywhere, leaves nothing but such garbage.
  */
 #include "cache/gc.h"
@@ -234,6 +235,15 @@ static int dispose_dead(struct gc *g, int dir, const char *name, struct gc_count
 	return 0;
 }
 
+/* Another process may go on with it, for some days. */
+static bool still_wanted(const struct gc *g, int dir, const char *name)
+{
+	struct stat st;
+
+	return scan_work_partial(name) && !g->o->all && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_mtim.tv_sec > clock_now_ns() / 1000000000 - STORE_PART_AGE_S;
+}
+
 static void dispose_work(struct gc *g)
 {
 	auto_err struct err e = { 0 };
@@ -243,9 +253,9 @@ static void dispose_work(struct gc *g)
 	if (dir < 0 || scan_names(g->store, STORE_WORK, &names, &e) < 0)
 		gc_failed(g, &e);
 	for (size_t i = 0; dir >= 0 && i < names.n; i++) {
-		bool temp = str_starts(str_of(names.v[i]), "blob-");
+		bool temp = str_starts(str_of(names.v[i]), "blob-") || scan_work_partial(names.v[i]);
 
-		if (!scan_work_file(names.v[i]) &&
+		if (!scan_work_file(names.v[i]) && !still_wanted(g, dir, names.v[i]) &&
 		    dispose_dead(g, dir, names.v[i], temp ? &g->r.temps : &g->r.leases, &e) < 0)
 			gc_failed(g, &e);
 	}

@@ -8,6 +8,7 @@
 #include "cache/db.h"
 #include "cache/keys.h"
 #include "cache/listing.h"
+#include "cache/packed.h"
 #include "cache/pin.h"
 #include "cache/set.h"
 
@@ -241,7 +242,8 @@ int gc_sweep_rows(struct store *s, struct gc_result *ret, struct err *e)
 
 	if (db_run(store_db(s), "DELETE FROM key_inputs WHERE key NOT IN (SELECT key FROM keys) "
 		   "AND key NOT IN (SELECT key FROM build_steps)", BIND_NONE, e) < 0 ||
-	    db_run(store_db(s), "DELETE FROM statcache WHERE used < ?", BIND(db_int(old)), e) < 0)
+	    db_run(store_db(s), "DELETE FROM statcache WHERE used < ?", BIND(db_int(old)), e) < 0 ||
+	    packed_sweep(s, e) < 0)
 		return -1;
 	r = mark_all(&m, e);
 	if (r == 0)

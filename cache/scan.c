@@ -186,9 +186,13 @@ static int blob_users(struct store *s, struct scan_blob *b, struct err *e)
 	auto_stmt struct stmt st = { 0 };
 	int r;
 
+	/* A received manifest is its image's, a compressed layer that was kept is that of its layer's images. */
 	if (db_query(store_db(s), "SELECT count(*), count(name) FROM (SELECT manifest,"
 		     " (SELECT min(name) FROM tags t WHERE t.manifest = i.manifest) AS name"
-		     " FROM images i WHERE manifest = ?1 OR config = ?1)", BIND(db_digest(&b->digest)),
+		     " FROM images i WHERE manifest = ?1 OR config = ?1"
+		     " OR manifest IN (SELECT image FROM received WHERE manifest = ?1)"
+		     " OR manifest IN (SELECT l.manifest FROM packed p JOIN image_layers l USING (diff_id)"
+		     "  WHERE p.digest = ?1))", BIND(db_digest(&b->digest)),
 		     &st, e) < 0)
 		return -1;
 	r = db_row(&st, e);
@@ -259,4 +263,9 @@ int scan_mount_claim(int dir, const char *name, int *ret, struct err *e)
 bool scan_work_file(const char *name)
 {
 	return strcmp(name, "pins") == 0 || strcmp(name, "locks") == 0;
+}
+
+bool scan_work_partial(const char *name)
+{
+	return str_starts(str_of(name), STORE_PART) || str_starts(str_of(name), STORE_SESSION);
 }

@@ -47,5 +47,7 @@ bool scan_mount_new(const char *name);
 NODISCARD int scan_mount_claim(int dir, const char *name, int *ret, struct err *e);
 /* Is name one of the permanent files in work/? */
 bool scan_work_file(const char *name);
+/* Is it a download or upload that another process may go on with? */
+bool scan_work_partial(const char *name);
 
 #endif

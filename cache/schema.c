@@ -39,6 +39,17 @@ static const char *const migrations[] = {
 	"CREATE TABLE build_steps (build TEXT NOT NULL, idx INT NOT NULL, name TEXT NOT NULL, slot TEXT NOT NULL,"
 	"  line INT NOT NULL, line_end INT NOT NULL, state INT NOT NULL, note TEXT, key BLOB NOT NULL, diff_id BLOB,"
 	"  seconds REAL NOT NULL, PRIMARY KEY (build, idx)) WITHOUT ROWID;",
+	/* 2: what is remembered of registries. packed: digest of a compressed form; level -1: made elsewhere */
+	"CREATE TABLE packed (digest BLOB PRIMARY KEY, diff_id BLOB NOT NULL, size INT NOT NULL, kind INT NOT NULL,"
+	"  level INT NOT NULL, used INT NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX packed_diff_id ON packed (diff_id);"
+	"CREATE TABLE packed_sources (digest BLOB NOT NULL, repo TEXT NOT NULL, used INT NOT NULL,"
+	"  PRIMARY KEY (digest, repo)) WITHOUT ROWID;"
+	/* received: image is images.manifest; digest: what a name means there; manifest: a blob */
+	"CREATE TABLE received (image BLOB NOT NULL, repo TEXT NOT NULL, digest BLOB NOT NULL, manifest BLOB NOT NULL,"
+	"  used INT NOT NULL, PRIMARY KEY (image, repo, digest)) WITHOUT ROWID;"
+	"CREATE INDEX received_digest ON received (digest);"
+	"CREATE INDEX received_manifest ON received (manifest);",
 };
 
 int64_t schema_latest(void)

@@ -18,7 +18,7 @@ struct store;
 enum store_dir {		/* made when first asked for, mode 0700 */
 	STORE_BLOBS,		/* blobs/sha256: <hex> */
 	STORE_LAYERS,		/* layers: <hex>, a directory (tree form), or whatever cache/layer keeps there as <hex>.* */
-	STORE_WORK,		/* work: <lease id>/, blob-<id> being written, the files pins and locks */
+	STORE_WORK,		/* work: <lease id>/, blob-<id> being written, part-* and push-*, the files pins and locks */
 	STORE_BUILDS,		/* builds: <build id>/<step>.log */
 	STORE_CONTAINERS,	/* containers: <id>/ (runtime/container) */
 	STORE_VOLUMES,		/* volumes: <name>/_data */
@@ -59,6 +59,12 @@ NODISCARD int store_pin(struct store *s, const struct digest *d, struct err *e);
 
 /* 16 random hex digits, for names of what has no digest yet. */
 #define STORE_ID_MAX 17
+/* How names in work/ begin: of a blob that is being downloaded, of a record of an upload. Whoever works with one has
+ * flock(2) on it. They outlive their process, so that another one can go on; gc takes those not written to for
+ * STORE_PART_AGE_S. */
+#define STORE_PART "part-"
+#define STORE_SESSION "push-"
+#define STORE_PART_AGE_S (3 * 86400)
 void store_id(char ret[static STORE_ID_MAX]);
 
 #endif

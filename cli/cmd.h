@@ -20,6 +20,7 @@ extern const struct cmd cmd_login, cmd_logout;
 extern const struct cmd cmd_man;
 extern const struct cmd cmd_mirror_explain;
 extern const struct cmd cmd_ps;
+extern const struct cmd cmd_pull;
 extern const struct cmd cmd_rm;
 extern const struct cmd cmd_rmi;
 extern const struct cmd cmd_run, cmd_create;

@@ -2,6 +2,7 @@
 /* tare build: the command line of engine/build. */
 #include "cli/cmd.h"
 #include "cli/progress.h"
+#include "cli/registry_opts.h"
 #include "cli/session.h"
 #include "engine/build.h"
 
@@ -9,6 +10,7 @@ struct args {
 	struct build_args b;
 	const char *progress, *iidfile;
 	bool quiet;
+	struct registry_opts r;
 };
 
 static const struct opt opts[] = {
@@ -28,7 +30,7 @@ static const struct opt opts[] = {
 	{ 0, "no-cache-filter", "STAGE", OPT_LIST,
 	  offsetof(struct args, b.no_cache_filter), "run the steps of these stages anew" },
 	{ 0, "pull", NULL, OPT_BOOL,
-	  offsetof(struct args, b.pull), "look for newer base images first" },
+	  offsetof(struct args, b.pull), "ask the registries for newer base images" },
 	{ 0, "progress", "MODE", OPT_STR,
 	  offsetof(struct args, progress), "auto, tty, plain, json or quiet" },
 	{ 'q', "quiet", NULL, OPT_BOOL, offsetof(struct args, quiet), "print only the image's id" },
@@ -36,6 +38,7 @@ static const struct opt opts[] = {
 	  offsetof(struct args, iidfile), "write the image's id to FILE" },
 	{ 0, "workers", "N", OPT_NUM,
 	  offsetof(struct args, b.workers), "run at most N steps at the same time" },
+	REGISTRY_OPTS(offsetof(struct args, r)),
 	{ 0 },
 };
 
@@ -44,6 +47,7 @@ static void build_defaults(void *p)
 	struct args *a = p;
 
 	a->progress = "auto";
+	a->r.tls_verify = true;
 }
 
 /* The failure, so that its cause is the last thing on the screen. */
@@ -92,12 +96,14 @@ static int build_report_end(struct cli *c, struct args *a, int r, const struct b
 static int build_run(struct cli *c, void *p, int argc UNUSED, char **argv, struct err *e)
 {
 	struct args *a = p;
+	struct client_options co = registry_options(&a->r);
 	struct build_report rep = { 0 };
 	struct session ss;
 	struct progress *pr = NULL;
 	int r;
 
 	a->b.context = argv[0];
+	a->b.registry = &co;
 	if (progress_new(a->quiet ? "quiet" : a->progress, c->err, &pr, e) < 0)
 		return -1;
 	if (session_open(&ss, c, progress_sink(pr), e) < 0) {

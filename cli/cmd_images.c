@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "cli/cmd.h"
 #include "cli/format.h"
+#include "cli/image_json.h"
 #include "cli/session.h"
 #include "engine/images.h"
 
@@ -40,14 +41,14 @@ static void set(json_t *o, const char *key, const char *value)
 	json_object_set_new(o, key, json_string(value));
 }
 
-static void set_id(json_t *o, const struct args *a, const struct image_info *i)
+static void set_id(json_t *o, const struct args *a, const struct image_info *i, const struct digest *d)
 {
 	char text[DIGEST_TEXT_MAX], hex[DIGEST_TEXT_MAX];
 
 	digest_hex(&i->image.row.config, hex);
 	hex[SHORT_ID] = '\0';
 	set(o, "ID", a->no_trunc ? digest_text(&i->image.row.config, text) : hex);
-	set(o, "Digest", digest_text(&i->image.row.manifest, text));
+	set(o, "Digest", digest_text(d, text));
 }
 
 static json_t *row(const struct args *a, const struct image_info *i, const char *name)
@@ -60,7 +61,7 @@ static json_t *row(const struct args *a, const struct image_info *i, const char 
 
 	set(o, "Repository", named ? ref_familiar_repository(&r, text) : NONE);
 	set(o, "Tag", named ? r.tag : NONE);
-	set_id(o, a, i);
+	set_id(o, a, i, named ? image_repo_digest(&i->image, &r) : &i->image.row.manifest);
 	set(o, "CreatedAt", i->has_created ? clock_rfc3339(i->created_ns, when) : "N/A");
 	set(o, "CreatedSince", i->has_created ? clock_ago(clock_now_ns() - i->created_ns, when) : "N/A");
 	set(o, "Size", format_size(i->image.row.size, 3, size));

@@ -29,27 +29,51 @@ static void set_digest(json_t *o, const char *key, const struct digest *d)
 	set_str(o, key, digest_text(d, text));
 }
 
-/* RepoTags, and RepoDigests by the manifest: one each per name. */
+/* "alpine@sha256:...", once. */
+static void add_digest(json_t *list, const struct ref *r, const struct digest *d)
+{
+	char text[REF_TEXT_MAX], digest[DIGEST_TEXT_MAX];
+	auto_free char *by_digest = xasprintf("%s@%s", ref_familiar_repository(r, text), digest_text(d, digest));
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(json_string_value(json_array_get(list, i)), by_digest) == 0)
+			return;
+	json_array_append_new(list, json_string(by_digest));
+}
+
+const struct digest *image_repo_digest(const struct image *i, const struct ref *r)
+{
+	char repo[REF_TEXT_MAX];
+
+	ref_repository(r, repo);
+	for (size_t k = 0; k < i->received.n; k++)
+		if (strcmp(i->received.v[k].repo, repo) == 0)
+			return &i->received.v[k].digest;
+	return &i->row.manifest;
+}
+
+/* RepoTags, and RepoDigests: as registries know it, else by the store's manifest, one each per name. */
 static void set_names(json_t *o, const struct image *i, const struct strv *names)
 {
 	json_t *tags = json_array(), *digests = json_array();
-	char text[REF_TEXT_MAX], digest[DIGEST_TEXT_MAX];
+	char text[REF_TEXT_MAX];
+
+	for (size_t k = 0; k < i->received.n; k++) {
+		auto_err struct err e = { 0 };
+		struct ref r;
+
+		if (ref_parse(str_of(i->received.v[k].repo), &r, &e) == 0)
+			add_digest(digests, &r, &i->received.v[k].digest);
+	}
 
 	for (size_t k = 0; k < names->n; k++) {
 		auto_err struct err e = { 0 };
-		auto_free char *by_digest = NULL;
 		struct ref r;
-		size_t seen;
 
 		if (ref_parse(str_of(names->v[k]), &r, &e) < 0)
 			continue;
 		json_array_append_new(tags, json_string(ref_familiar(&r, text)));
-		by_digest = xasprintf("%s@%s", ref_familiar_repository(&r, text), digest_text(&i->row.manifest, digest));
-		for (seen = 0; seen < json_array_size(digests); seen++)
-			if (strcmp(json_string_value(json_array_get(digests, seen)), by_digest) == 0)
-				break;
-		if (seen == json_array_size(digests))
-			json_array_append_new(digests, json_string(by_digest));
+		add_digest(digests, &r, image_repo_digest(i, &r));
 	}
 	json_object_set_new(o, "RepoTags", tags);
 	json_object_set_new(o, "RepoDigests", digests);

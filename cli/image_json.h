@@ -14,4 +14,7 @@ struct container;
 json_t *image_json(const struct image *i, const struct strv *names, bool full);
 json_t *container_json(const struct container *c);
 
+/* The digest that goes with a name of the image: the repository's, where one is known, else the store's. */
+const struct digest *image_repo_digest(const struct image *i, const struct ref *r);
+
 #endif

@@ -16,7 +16,7 @@
 #include "cache/store.h"
 #include "engine/build_context.h"
 #include "engine/build_report.h"
-#include "engine/image.h"
+#include "engine/pull.h"
 #include "image/ref.h"
 #include "parser/dockerfile.h"
 
@@ -97,10 +97,12 @@ static int resolve(void *arg, const char *ref, const struct platform *want, stru
 {
 	struct building *b = arg;
 	auto_image struct image img = { 0 };
+	struct image_row row;
 	struct platform have;
 	char wanted[PLATFORM_TEXT_MAX], got[PLATFORM_TEXT_MAX];
 
-	if (image_open(b->store, ref, &img, e) < 0)
+	if (pull_obtain(b->job, b->store, b->a->registry, ref, want, b->a->pull ? PULL_ALWAYS : PULL_MISSING, &row, NULL,
+			NULL, e) < 0 || local_open(b->store, &row, &img, e) < 0)
 		return -1;
 	have = config_platform(img.config);
 	if (!platform_match(want, &have))
@@ -198,8 +200,6 @@ static int build_all(struct building *b, struct err *e)
 {
 	int r;
 
-	if (b->a->pull)
-		event_warn(b->job->sink, "--pull: base images come from the store alone: nothing newer can be looked for yet");
 	if (check_network(b->a, e) < 0 || check_tags(b, e) < 0 || read_args(b, e) < 0 ||
 	    build_context_open(b->job, b->w.lease, b->a->context, b->a->file, &b->ctx, e) < 0 ||
 	    parse(b, e) < 0 || make_graph(b, e) < 0 || start_work(b, e) < 0)

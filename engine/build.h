@@ -7,6 +7,7 @@
 #include "base/task.h"
 #include "image/digest.h"
 
+struct client_options;
 struct store;
 
 struct build_args {
@@ -18,7 +19,8 @@ struct build_args {
 	struct strv labels;		/* "K=V" */
 	struct strv no_cache_filter;	/* stages */
 	const char *network;		/* of RUN steps: NULL or "default", "none", "host" */
-	bool no_cache, pull;
+	bool no_cache, pull;		/* pull: ask the registries whether the base images are the latest */
+	const struct client_options *registry;	/* for base images that are not in the store */
 	int64_t workers;		/* 0: twice the processors, 4 to 16 */
 };
 

@@ -18,6 +18,8 @@ void offers_done(struct offers *o)
 	for (size_t i = 0; i < o->n; i++) {
 		strv_done(&o->v[i].names);
 		buf_done(&o->v[i].text);
+		buf_done(&o->v[i].manifest);
+		free(o->v[i].repo);
 		config_free(o->v[i].config);
 		free(o->v[i].layers);
 	}
@@ -89,33 +91,87 @@ static bool is_first(const struct offer_layer *l, const struct offer_layer **sor
 	return sorted[lo] == l;
 }
 
+struct copying {
+	struct job *j;
+	struct origin *from;
+	struct target *to;
+	const struct offer_layer **v;
+	pthread_mutex_t lock;
+	size_t n, next;
+	struct err err;		/* the first; guarded by lock */
+};
+
+static const struct offer_layer *next_layer(struct copying *c)
+{
+	auto_lock pthread_mutex_t *held = lock_hold(&c->lock);
+
+	return c->next < c->n && c->err.kind == ERR_NONE ? c->v[c->next++] : NULL;
+}
+
+static void copy_some(void *arg)
+{
+	struct copying *c = arg;
+	const struct offer_layer *l;
+	char text[DIGEST_TEXT_MAX];
+
+	while ((l = next_layer(c))) {
+		auto_err struct err e = { 0 };
+
+		if (job_check(c->j, &e) == 0 && c->to->type->layer(c->j, c->to, c->from, l, &e) == 0)
+			continue;
+		if (e.kind != ERR_CANCELLED)
+			err_wrap(&e, "layer %s", digest_text(&l->diff_id, text));
+		auto_lock pthread_mutex_t *held = lock_hold(&c->lock);
+		if (c->err.kind == ERR_NONE)
+			err_move(&c->err, &e);
+	}
+}
+
+static int copy_parallel(struct copying *c, size_t threads, struct err *e)
+{
+	struct pool *p;
+
+	if (pool_new(threads, &p, e) < 0)
+		return -1;
+	for (size_t i = 0; i < threads; i++)
+		pool_run(p, copy_some, c);
+	pool_free(p);
+	return 0;
+}
+
 static int copy_layers(struct job *j, struct origin *from, struct target *to, const struct offers *o,
 		       struct err *e)
 {
-	auto_free const struct offer_layer **sorted = NULL;
-	size_t n = 0, k = 0;
+	auto_free const struct offer_layer **sorted = NULL, **v = NULL;
+	struct copying c = { .j = j, .from = from, .to = to };
+	size_t n = 0, k = 0, threads;
+	int r = 0;
 
 	for (size_t i = 0; i < o->n; i++)
 		n += o->v[i].nlayers;
 	sorted = xcalloc(n + 1, sizeof(*sorted));
+	c.v = v = xcalloc(n + 1, sizeof(*v));
 	for (size_t i = 0; i < o->n; i++)
 		for (size_t m = 0; m < o->v[i].nlayers; m++)
 			sorted[k++] = &o->v[i].layers[m];
 	/* by address within a diff ID: each image's list is one array, hence the order is stable for the look-up */
 	qsort(sorted, n, sizeof(*sorted), by_diff_id);
 	for (size_t i = 0; i < o->n; i++)
-		for (size_t m = 0; m < o->v[i].nlayers; m++) {
-			const struct offer_layer *l = &o->v[i].layers[m];
-			char text[DIGEST_TEXT_MAX];
-
-			if (!is_first(l, sorted, n))
-				continue;
-			if (job_check(j, e) < 0)
-				return -1;
-			if (to->type->layer(j, to, from, l, e) < 0)
-				return err_wrap(e, "layer %s", digest_text(&l->diff_id, text));
-		}
-	return 0;
+		for (size_t m = 0; m < o->v[i].nlayers; m++)
+			if (is_first(&o->v[i].layers[m], sorted, n))
+				v[c.n++] = &o->v[i].layers[m];
+	threads = MIN(MAX(from->type->parallel, (size_t)1), c.n);
+	pthread_mutex_init(&c.lock, NULL);
+	if (threads > 1)
+		r = copy_parallel(&c, threads, e);
+	else
+		copy_some(&c);
+	pthread_mutex_destroy(&c.lock);
+	if (r == 0 && c.err.kind == ERR_NONE)
+		return 0;
+	if (r == 0)
+		err_move(e, &c.err);
+	return -1;
 }
 
 int copy_images(struct job *j, struct origin *from, struct target *to, struct offers *ret, struct err *e)
@@ -130,7 +186,8 @@ int copy_images(struct job *j, struct origin *from, struct target *to, struct of
 	if (o.n == 0)
 		return err_set(e, ERR_NOT_FOUND, "there is no image in the %s", from->type->name);
 	if (to->type->begin(j, to, &o, e) < 0 || copy_layers(j, from, to, &o, e) < 0 ||
-	    job_check(j, e) < 0 || to->type->end(j, to, &o, e) < 0)
+	    job_check(j, e) < 0 || to->type->end(j, to, &o, e) < 0 ||
+	    (from->type->end && from->type->end(j, from, e) < 0))
 		return -1;
 	offers_done(ret);
 	*ret = o;

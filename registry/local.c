@@ -7,11 +7,13 @@
 #include "cache/db.h"
 #include "cache/layer.h"
 #include "cache/lease.h"
+#include "cache/packed.h"
 #include "image/manifest.h"
 
 void image_done(struct image *i)
 {
 	config_free(i->config);
+	received_done(&i->received);
 	*i = (struct image){ 0 };
 }
 
@@ -29,8 +31,16 @@ static int find_ref(struct store *s, const struct ref *r, struct image_row *ret,
 {
 	char name[REF_TEXT_MAX];
 
-	if (r->has_digest)
-		return images_by_manifest(s, &r->digest, ret, e);
+	struct digest image;
+	int got;
+
+	if (r->has_digest) {
+		got = images_by_manifest(s, &r->digest, ret, e);
+		if (got != 0)
+			return got;
+		got = received_find(s, &r->digest, &image, e);	/* as a registry has it */
+		return got > 0 ? images_by_manifest(s, &image, ret, e) : got;
+	}
 	return images_by_name(s, ref_canonical(r, name), ret, e);
 }
 
@@ -54,14 +64,16 @@ int local_find(struct store *s, const char *name, struct image_row *ret, struct 
 
 int local_open(struct store *s, const struct image_row *row, struct image *ret, struct err *e)
 {
+	auto_received struct received_list received = { 0 };
 	auto_buf struct buf text = { 0 };
 	char id[DIGEST_TEXT_MAX];
 	struct config *c;
 
 	if (store_pin(s, &row->manifest, e) < 0 || blob_read(s, &row->config, CONFIG_MAX, &text, e) < 0 ||
-	    config_parse(buf_view(&text), &c, e) < 0)
+	    received_of(s, &row->manifest, &received, e) < 0 || config_parse(buf_view(&text), &c, e) < 0)
 		return err_wrap(e, "image %s", digest_text(&row->config, id));
-	*ret = (struct image){ *row, c };
+	*ret = (struct image){ *row, c, received };
+	received = (struct received_list){ 0 };
 	return 0;
 }
 
@@ -82,18 +94,23 @@ int local_layer_size(struct store *s, const struct digest *diff_id, uint64_t *re
 	return 0;
 }
 
+static int offer_sizes(struct store *s, const struct offer *o, struct err *e)
+{
+	for (size_t i = 0; i < o->nlayers; i++)
+		if (local_layer_size(s, &o->layers[i].diff_id, &o->layers[i].tar_size, e) < 0)
+			return -1;
+	return 0;
+}
+
 /* Fill in the layers of o from its config and the store's rows. */
 static int offer_layers(struct store *s, struct offer *o, struct err *e)
 {
 	free(o->layers);
 	o->nlayers = config_diff_ids(o->config);
 	o->layers = xcalloc(o->nlayers + 1, sizeof(*o->layers));
-	for (size_t i = 0; i < o->nlayers; i++) {
+	for (size_t i = 0; i < o->nlayers; i++)
 		o->layers[i].diff_id = config_diff_id(o->config, i);
-		if (local_layer_size(s, &o->layers[i].diff_id, &o->layers[i].tar_size, e) < 0)
-			return -1;
-	}
-	return 0;
+	return offer_sizes(s, o, e);
 }
 
 /* Blobs and row of one image, whose layers are filled in. */
@@ -255,7 +272,9 @@ struct local_target {
 	struct target t;
 	struct store *s;
 	struct lease *lease;
+	pthread_mutex_t lock;		/* guards all below */
 	struct layer **layers;		/* new ones, sealed */
+	const struct offer_layer **offers;	/* what each came from */
 	size_t n;
 };
 
@@ -275,6 +294,7 @@ static int unpack(void *arg, bytes_get get, void *get_arg, struct err *e)
 {
 	struct unpacking *u = arg;
 
+	layer_unref(take_ptr(&u->layer));	/* of an attempt before this one */
 	return layer_unpack(u->j, u->t->s, u->t->lease, get, get_arg, &u->layer, e);
 }
 
@@ -305,9 +325,35 @@ static int target_layer(struct job *j, struct target *target, struct origin *fro
 		layer_unref(u.layer);
 		return -1;
 	}
+	auto_lock pthread_mutex_t *held = lock_hold(&t->lock);
 	t->layers = xrealloc(t->layers, (t->n + 1) * sizeof(struct layer *));
-	t->layers[t->n++] = u.layer;
+	t->offers = xrealloc(t->offers, (t->n + 1) * sizeof(*t->offers));
+	t->layers[t->n] = u.layer;
+	t->offers[t->n++] = l;
 	return 0;
+}
+
+/* What was seen of the layers on the way in: which compressed bytes they were. */
+static int remember(struct local_target *t, const struct offers *o, struct err *e)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->offers[i]->blob && packed_add(t->s, &t->offers[i]->diff_id, t->offers[i]->blob, e) < 0)
+			return -1;
+	for (size_t i = 0; i < o->n; i++)
+		for (size_t k = 0; o->v[i].repo && k < o->v[i].nlayers; k++)
+			if (o->v[i].layers[k].blob &&
+			    packed_source_add(t->s, &o->v[i].layers[k].blob->digest, o->v[i].repo, e) < 0)
+				return -1;
+	return 0;
+}
+
+static int put_received(struct store *s, const struct offer *o, const struct digest *image, struct err *e)
+{
+	struct received r = { .repo = o->repo, .digest = o->top };
+
+	if (!o->repo)
+		return 0;
+	return blob_put(s, o->manifest.p, o->manifest.n, &r.manifest, e) < 0 ? -1 : received_add(s, image, &r, e);
 }
 
 static int target_end(struct job *j UNUSED, struct target *target, const struct offers *o, struct err *e)
@@ -319,9 +365,10 @@ static int target_end(struct job *j UNUSED, struct target *target, const struct 
 	if (layer_publish(t->s, t->layers, t->n, e) < 0 || db_begin(store_db(t->s), &tx, e) < 0)
 		return -1;
 	for (size_t i = 0; i < o->n; i++)
-		if (offer_layers(t->s, &o->v[i], e) < 0 || put_offer(t->s, &o->v[i], &row, e) < 0)
+		if (offer_sizes(t->s, &o->v[i], e) < 0 || put_offer(t->s, &o->v[i], &row, e) < 0 ||
+		    put_received(t->s, &o->v[i], &row.manifest, e) < 0)
 			return -1;
-	return db_commit(&tx, e);
+	return remember(t, o, e) < 0 ? -1 : db_commit(&tx, e);
 }
 
 static void target_done(struct target *target)
@@ -331,6 +378,8 @@ static void target_done(struct target *target)
 	for (size_t i = 0; i < t->n; i++)
 		layer_unref(t->layers[i]);
 	free(t->layers);
+	free(t->offers);
+	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
 
@@ -341,6 +390,7 @@ struct target *local_target(struct store *s, struct lease *l)
 	};
 	struct local_target *t = xcalloc(1, sizeof(*t));
 
-	*t = (struct local_target){ { &type }, s, l, NULL, 0 };
+	*t = (struct local_target){ .t.type = &type, .s = s, .lease = l };
+	pthread_mutex_init(&t->lock, NULL);
 	return &t->t;
 }

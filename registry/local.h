@@ -19,6 +19,7 @@ struct lease;
 struct image {			/* { 0 } is a valid empty one */
 	struct image_row row;
 	struct config *config;	/* owned; its diff IDs are the layers */
+	struct received_list received;	/* the manifests that registries know it by */
 };
 void image_done(struct image *i);
 #define auto_image __attribute__((cleanup(image_done)))

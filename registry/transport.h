@@ -9,12 +9,14 @@
 #define REGISTRY_TRANSPORT_H
 
 #include "base/task.h"
+#include "cache/packed.h"
 #include "cache/tar.h"
 #include "image/config.h"
 
 struct offer_layer {
 	struct digest diff_id;
 	uint64_t tar_size;	/* bytes of the uncompressed tar; 0 if the origin cannot know it beforehand */
+	const struct packed *blob;	/* its form at the origin, complete once it was pulled; NULL if there is none to remember */
 	const void *own;	/* the origin's */
 };
 
@@ -24,6 +26,9 @@ struct offer {			/* one image */
 	struct config *config;	/* parsed from text */
 	struct offer_layer *layers;	/* base first, one for each of the config's diff IDs */
 	size_t nlayers;
+	char *repo;		/* the repository that it comes from; NULL: none, and then also: */
+	struct digest top;	/* what its name means there: of an index, or of */
+	struct buf manifest;	/* its manifest, as it came */
 };
 
 struct offers {			/* { 0 } is a valid empty one */
@@ -44,6 +49,7 @@ typedef int (*layer_take)(void *arg, bytes_get get, void *get_arg, struct err *e
 struct origin;
 struct origin_type {
 	const char *name;	/* "docker archive"; for messages */
+	size_t parallel;	/* layers that may be asked for at the same time; 0: one */
 	/* Append all images, configs and names checked, every layer known to be there. */
 	int (*list)(struct job *j, struct origin *o, struct offers *ret, struct err *e);
 	/*
@@ -54,6 +60,7 @@ struct origin_type {
 		    struct err *e);
 	int (*push)(struct job *j, struct origin *o, const struct offer_layer *l, bytes_put put, void *arg,
 		    struct err *e);
+	int (*end)(struct job *j, struct origin *o, struct err *e);	/* the target has all, durably; may be NULL */
 	void (*free)(struct origin *o);
 };
 struct origin { const struct origin_type *type; };
@@ -63,6 +70,7 @@ struct target_type {
 	const char *name;
 	bool pushed;		/* layer() calls the origin's push, else its pull */
 	int (*begin)(struct job *j, struct target *t, const struct offers *o, struct err *e);
+	/* For origins with `parallel`: from several threads. */
 	int (*layer)(struct job *j, struct target *t, struct origin *from, const struct offer_layer *l, struct err *e);
 	int (*end)(struct job *j, struct target *t, const struct offers *o, struct err *e);
 	void (*free)(struct target *t);	/* without end() nothing of the copy stays visible */
