@@ -2,6 +2,9 @@
 /* Sealing and committing results while the build goes on. */
 #include "builder/commit.h"
 
+#include <errno.h>
+
+#include "base/clock.h"
 #include "builder/key.h"
 #include "builder/result.h"
 #include "cache/db.h"
@@ -10,6 +13,7 @@
 #include "cache/lease.h"
 
 #define BATCH_MAX 256
+#define FLUSH_AFTER_NS 50000000	/* a seal that takes longer has much to read, and the disk much to write */
 
 struct commit {
 	struct work *w;
@@ -20,6 +24,7 @@ struct commit {
 	pthread_cond_t changed;
 	struct vertex **queue;		/* sealed, to be published */
 	size_t nqueue, sealing;		/* sealing: handed to the pool and not yet back */
+	size_t seals, flushed;		/* seals begun so far; then, when the disk was last told to write */
 	bool ending;
 	struct err e;			/* the first failure */
 };
@@ -88,6 +93,7 @@ void commit_add(struct commit *c, struct vertex *v)
 	*t = (struct seal_task){ c, v };
 	pthread_mutex_lock(&c->lock);
 	c->sealing++;
+	c->seals++;
 	pthread_mutex_unlock(&c->lock);
 	pool_run(c->pool, seal_main, t);
 }
@@ -160,12 +166,40 @@ static void release_locks(struct vertex **v, size_t n)
 			close(take_fd(&v[i]->lock_fd));
 }
 
+/*
+ * While a large layer is sealed there is nothing to commit: the time is used to have its files written, so that the
+ * barrier of its commit has little left to wait for. c->lock held, given up meanwhile.
+ */
+static void flush_early(struct commit *c)
+{
+	auto_err struct err e = { 0 };
+	int r;
+
+	c->flushed = c->seals;
+	pthread_mutex_unlock(&c->lock);
+	r = layer_flush(c->w->store, &e);
+	pthread_mutex_lock(&c->lock);
+	if (r < 0)			/* the disk tells of a failure once, so it must not be lost here */
+		commit_failed(c, &e);
+}
+
+static void wait_changed(struct commit *c)	/* c->lock held */
+{
+	int64_t until = clock_now_ns() + FLUSH_AFTER_NS;
+	struct timespec t = { until / 1000000000, until % 1000000000 };
+
+	if (!c->sealing || c->flushed == c->seals)
+		pthread_cond_wait(&c->changed, &c->lock);
+	else if (pthread_cond_timedwait(&c->changed, &c->lock, &t) == ETIMEDOUT && !c->nqueue)
+		flush_early(c);
+}
+
 static size_t batch_take(struct commit *c, struct vertex **batch)	/* c->lock held */
 {
 	size_t n;
 
 	while (!c->nqueue && !(c->ending && !c->sealing))
-		pthread_cond_wait(&c->changed, &c->lock);
+		wait_changed(c);
 	n = MIN(c->nqueue, (size_t)BATCH_MAX);
 	if (n == 0)
 		return 0;

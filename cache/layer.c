@@ -267,6 +267,16 @@ static int sync_data(struct layer *const *layers, size_t n, int dir, struct err 
 	return 0;
 }
 
+int layer_flush(struct store *s, struct err *e)
+{
+	int dir = store_dir(s, STORE_LAYERS, e);
+	auto_fd int sync = dir < 0 ? -1 : fs_reopen(dir, O_RDONLY | O_DIRECTORY);
+
+	if (dir < 0)
+		return -1;
+	return sync < 0 || syncfs(sync) < 0 ? err_sys(e, "sync the store") : 0;
+}
+
 int layer_publish(struct store *s, struct layer *const *layers, size_t n, struct err *e)
 {
 	auto_free struct layer **fresh = xcalloc(n + 1, sizeof(*fresh));

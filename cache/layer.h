@@ -48,6 +48,9 @@ NODISCARD int layer_seal(struct job *j, struct store *s, struct layer *l, struct
  * Errors: ERR_SYS. On error none, some or all may be stored; calling again is safe.
  */
 NODISCARD int layer_publish(struct store *s, struct layer *const *layers, size_t n, struct err *e);
+/* Have everything written that is dirty now: what is published later then has less to wait for. A failure of the disk
+ * that is told here is not told again. */
+NODISCARD int layer_flush(struct store *s, struct err *e);
 
 /* The tar's bytes, the same forever, without any lower layer. Errors: ERR_NOT_FOUND, ERR_CORRUPT, put's. */
 NODISCARD int layer_read(struct job *j, struct store *s, const struct digest *diff_id, bytes_put put, void *arg,
