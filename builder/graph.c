@@ -64,6 +64,18 @@ void vertex_input(struct work *w, struct vertex *v, const char *name, const char
 	*at = in;
 }
 
+void vertex_instruction(struct work *w, struct vertex *v, const struct strv *but)
+{
+	vertex_input(w, v, "instruction", STR_FMT, STR_ARG(v->node->text));
+	for (size_t i = 0; i < v->vars.n; i++) {
+		struct str value = str_of(v->vars.v[i]), key = str_cut(&value, '=');
+		auto_free char *name = xasprintf("variable " STR_FMT, STR_ARG(key));
+
+		if (!but || !strv_has(but, v->vars.v[i]))
+			vertex_input(w, v, name, STR_FMT, STR_ARG(value));
+	}
+}
+
 static size_t add_inputs(const struct named_input *in, struct key_input **ret, size_t n)
 {
 	for (; in; in = in->next) {

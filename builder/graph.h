@@ -65,6 +65,7 @@ struct vertex {
 	int index;			/* number within the stage, from 1 */
 	struct vertex **in;		/* in[0]: root, may be NULL */
 	size_t nin;
+	struct strv vars;		/* "K=V" of the variables that its words used */
 	bool context;			/* reads the build context */
 	bool nocache;
 	bool detached;			/* COPY --link: made on an empty tree, merged onto in[0] */
@@ -103,6 +104,8 @@ struct vertex *graph_add(struct graph *g, const struct op_type *op, void *data, 
 /* Remember an input under a name for `why`; name and value are formatted into the arena. */
 void vertex_input(struct work *w, struct vertex *v, const char *name, const char *fmt, ...) PRINTF(4, 5);
 /* The inputs as an array, borrowed from v; *ret is the caller's to free. */
+/* The instruction as it is written, and the variables in its words. but: "K=V" of those named otherwise, or NULL. */
+void vertex_instruction(struct work *w, struct vertex *v, const struct strv *but);
 size_t vertex_inputs(const struct vertex *v, struct key_input **ret);
 /* The step's place, the same from build to build; the caller frees. */
 char *vertex_slot(const struct work *w, const struct vertex *v);

@@ -100,6 +100,7 @@ struct vertex *stage_step(struct lowering *l, struct stage *st, const struct nod
 	v->stage = arena_strdup(&l->g->arena, st->name ? st->name : st->label);
 	v->index = st->step;
 	v->nocache = st->nocache;
+	v->vars = graph_list(l->g, &st->used);
 	st->root = v;
 	return v;
 }
@@ -435,6 +436,8 @@ static int lower_node(struct lowering *l, struct stage *st, const struct node *n
 {
 	int r;
 
+	strv_done(&st->used);
+	st->scope.used = &st->used;
 	switch (n->id) {
 	case I_RUN:
 		r = lower_run(l, st, n, e);
@@ -546,6 +549,7 @@ static void lowering_done(struct lowering *l)
 		free(l->stages[i].history);
 		config_free(l->stages[i].config);
 		scope_done(&l->stages[i].scope);
+		strv_done(&l->stages[i].used);
 	}
 	for (size_t i = 0; i < l->nimages; i++) {
 		free(l->images[i].ref);

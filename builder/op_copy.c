@@ -44,7 +44,10 @@ static void copy_key(struct work *w, struct vertex *v, struct hasher *h)
 	hash_list(h, &op->exclude);
 	hasher_u64(h, (uint64_t)(op->from | op->parents << 1 | op->add << 2 | op->no_unpack << 3 | v->detached << 4));
 	hasher_u64(h, (uint64_t)w->epoch);
-	vertex_input(w, v, "instruction", STR_FMT, STR_ARG(v->node->text));
+	vertex_instruction(w, v, NULL);
+	vertex_input(w, v, "destination", "%s", op->dest);
+	if (w->epoch >= 0)
+		vertex_input(w, v, "SOURCE_DATE_EPOCH", "%lld", (long long)w->epoch);
 }
 
 struct copy_call {		/* a copy_spec and what it borrows */
@@ -174,9 +177,12 @@ static void workdir_key(struct work *w, struct vertex *v, struct hasher *h)
 	hasher_cstr(h, op->path);
 	hasher_cstr(h, op->user);
 	hasher_u64(h, (uint64_t)w->epoch);
-	vertex_input(w, v, "instruction", "WORKDIR %s", op->path);
+	vertex_instruction(w, v, NULL);
+	vertex_input(w, v, "directory", "%s", op->path);
 	if (*op->user)
 		vertex_input(w, v, "user", "%s", op->user);
+	if (w->epoch >= 0)
+		vertex_input(w, v, "SOURCE_DATE_EPOCH", "%lld", (long long)w->epoch);
 }
 
 /* The directories made get a time that is the same on every machine: the epoch, or the newest above them. */

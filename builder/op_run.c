@@ -55,7 +55,7 @@ static void run_key(struct work *w, struct vertex *v, struct hasher *h)
 	hasher_u64(h, op->nmounts);
 	for (size_t i = 0; i < op->nmounts; i++)
 		key_mount(h, &op->mounts[i]);
-	vertex_input(w, v, "instruction", STR_FMT, STR_ARG(v->node->text));
+	vertex_instruction(w, v, &op->env);
 	for (size_t i = 0; i < op->env.n; i++) {
 		struct str value = str_of(op->env.v[i]), key = str_cut(&value, '=');
 		auto_free char *name = xasprintf("env " STR_FMT, STR_ARG(key));

@@ -43,8 +43,11 @@ static const char *look_up(void *arg, struct str name)
 	for (size_t i = 0; i < s->vars.n; i++) {
 		const char *v = s->vars.v[i];
 
-		if (strncmp(v, name.p, name.n) == 0 && v[name.n] == '=')
-			return v + name.n + 1;
+		if (strncmp(v, name.p, name.n) != 0 || v[name.n] != '=')
+			continue;
+		if (s->used && !strv_has(s->used, v))
+			strv_add(s->used, v);
+		return v + name.n + 1;
 	}
 	return NULL;
 }

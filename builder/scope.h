@@ -10,6 +10,7 @@ struct scope {
 	struct strv vars;	/* "K=V": what expansion and RUN see */
 	struct strv args;	/* names declared by ARG in this chain of stages, in order */
 	struct strv arg_text;	/* their values at declaration, by the same index; NULL-text "" if unset */
+	struct strv *used;	/* "K=V" of what expansion used is noted here, for `why`; NULL: nowhere */
 };
 
 struct build_arg {		/* --build-arg */

@@ -17,6 +17,7 @@ struct stage {
 	bool lowered, busy;
 	struct config *config;
 	struct scope scope;
+	struct strv used;		/* variables that the instruction in work used */
 	struct vertex *root;
 	struct history_entry *history;	/* malloc'ed while it grows */
 	size_t nhistory;

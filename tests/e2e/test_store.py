@@ -92,6 +92,37 @@ def test_why_names_what_changed(tare, busybox):
     assert "--no-cache" in r[copy] and "nothing differs" in r[copy]
 
 
+def test_why_names_variables(tare, busybox):
+    """A variable that alone changed is named: in a source, a destination, a flag, a here-document, WORKDIR, a mount."""
+    file = """FROM busybox
+ARG SRC=a
+ARG DEST=/d
+ARG OWNER=1
+ARG TEXT=t
+ARG DIR=w
+COPY $SRC /source
+COPY a $DEST/
+COPY --chown=$OWNER a /owned
+COPY <<E /text
+$TEXT
+E
+WORKDIR /x/$DIR
+RUN --mount=type=tmpfs,target=/$DIR true
+"""
+    ctx = tare.context({"Dockerfile": file, "a": "a", "b": "b"})
+    for arg, step, was, new in (("SRC", "COPY $SRC /source", "a", "b"), ("DEST", "COPY a $DEST/", "/d", "/e"),
+                                ("OWNER", "COPY --chown=$OWNER a /owned", "1", "2"), ("TEXT", "COPY <<E /text", "t", "u"),
+                                ("DIR", "WORKDIR /x/$DIR", "w", "v")):
+        tare.build(ctx)
+        tare.build(ctx, "--build-arg", f"{arg}={new}")
+        told = executed(tare)
+        assert [r for s, r in told.items() if s.startswith(step)] == [f'variable {arg} was "{was}", is "{new}"'], told
+    assert told["RUN --mount=type=tmpfs,target=/$DIR true"] == 'env DIR was "w", is "v"', told
+    tare.build(ctx)
+    tare.build(ctx, "--build-arg", "SOURCE_DATE_EPOCH=1000")
+    assert "SOURCE_DATE_EPOCH is new" in executed(tare)["COPY $SRC /source"]
+
+
 def test_why_names_the_base(tare, busybox):
     ctx = tare.context({"Dockerfile": "FROM base\nRUN echo x > /x\n"})
     tare("tag", "busybox", "base")
