@@ -44,6 +44,11 @@ int main(void)
 		suite_container,
 		suite_run_args,
 		suite_sandbox,
+		suite_url,
+		suite_http_text,
+		suite_token,
+		suite_toml,
+		suite_hosts,
 	};
 	int failed = 0;
 

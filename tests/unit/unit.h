@@ -65,5 +65,10 @@ int suite_net(void);
 int suite_container(void);
 int suite_run_args(void);
 int suite_sandbox(void);
+int suite_url(void);
+int suite_http_text(void);
+int suite_token(void);
+int suite_toml(void);
+int suite_hosts(void);
 
 #endif
