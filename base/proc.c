@@ -47,7 +47,7 @@ static int spawn(const char *const *argv, const int fds[3], pid_t *ret)
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 	r = posix_spawnp(ret, argv[0], &actions, &attr, (char *const *)argv, environ);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
@@ -133,7 +133,7 @@ int proc_run(struct job *j, const char *const *argv, struct str in, size_t out_m
 	if (r == 0)
 		r = talk(j, argv[0], &p, in, out_max, timeout_ms, ret, e);
 	if (r < 0 && p.pid > 0)
-		kill(p.pid, SIGKILL);
+		kill(-p.pid, SIGKILL);		/* a group of its own: what it started goes, too */
 	if (r == 0 && p.err >= 0)
 		drain(&p.err, &ret->err, ERR_KEPT);
 	close_end(&p.in);

@@ -37,6 +37,7 @@ static int add_file(const char *dir, const char *name, struct host_certs *c, str
 		c->key = xasprintf("%s/%.*s.key", dir, (int)(s.n - 5), name);
 		if (access(c->key, R_OK) < 0) {
 			err_sys(e, "%s", c->key);
+			e->kind = ERR_USAGE;
 			return err_hint(e, "a client certificate NAME.cert needs its NAME.key beside it");
 		}
 	} else if (str_ends(s, ".key")) {
@@ -44,6 +45,7 @@ static int add_file(const char *dir, const char *name, struct host_certs *c, str
 
 		if (access(cert, F_OK) < 0) {
 			err_sys(e, "%s", cert);
+			e->kind = ERR_USAGE;
 			return err_hint(e, "a key NAME.key needs its client certificate NAME.cert (not .crt) beside it");
 		}
 	}

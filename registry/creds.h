@@ -28,7 +28,7 @@ void creds_places(const struct creds *c, struct buf *ret);	/* "a, b (not there),
 
 /**
  * The credentials for host/repo ("docker.io", "h:5000"; repo may be NULL or ""). 1 found, 0 none, -1.
- * Errors: ERR_USAGE (an entry is malformed), those of helpers: ERR_NOT_FOUND, ERR_LIMIT (time, size), ERR_CORRUPT.
+ * Errors: ERR_USAGE (an entry is malformed, a helper is missing), those of helpers: ERR_LIMIT (time, size), ERR_CORRUPT.
  */
 NODISCARD int creds_find(struct job *j, const struct creds *c, const char *host, const char *repo, struct cred *ret,
 			 struct err *e);

@@ -36,9 +36,10 @@ static int helper_run(struct job *j, const char *name, const char *verb, struct 
 	if (timeout_ms(&ms, e) < 0)
 		return -1;
 	if (proc_run(j, argv, in, HELPER_MAX, ms, end, e) < 0) {
-		if (e->kind == ERR_NOT_FOUND)
-			err_hint(e, "the credentials file names this helper: install it, or remove it from the file");
-		return -1;
+		if (e->kind != ERR_NOT_FOUND)
+			return -1;
+		e->kind = ERR_USAGE;	/* it is no image that was not found */
+		return err_hint(e, "the credentials file names this helper: install it, or remove it from the file");
 	}
 	said = str_trim(end->out.n ? buf_view(&end->out) : buf_view(&end->err));
 	if (end->status == 0)

@@ -44,8 +44,10 @@ static int authorities(const json_t *ca, const char *dir, struct endpoint *ep, s
 
 		if (!name)
 			return err_set(e, ERR_USAGE, "ca is no file name");
-		if (fs_read(AT_FDCWD, path, HOSTS_FILE_MAX, &all, e) < 0)
+		if (fs_read(AT_FDCWD, path, HOSTS_FILE_MAX, &all, e) < 0) {
+			e->kind = ERR_USAGE;	/* it is no image that was not found */
 			return -1;
+		}
 		buf_putc(&all, '\n');
 	}
 	if (all.n)
