@@ -117,6 +117,7 @@ static int run_content(struct work *w, struct vertex *v, bool solved, struct has
 /* ---- running ---- */
 
 struct run {
+	struct spec_rlimit files;
 	struct work *w;
 	struct vertex *v;
 	struct snapshot *snap;
@@ -170,6 +171,18 @@ static void run_prepare_env(struct run *r)
 		strv_env_set(&r->sp.env, "HOME", r->user.home);
 }
 
+/* Many layers take many open files: our own limit was raised, a step gets the one that its user has. */
+static void run_prepare_limits(struct run *r)
+{
+	const struct rlimit *was = &r->w->files;
+
+	if (was->rlim_max == 0)
+		return;
+	r->files = (struct spec_rlimit){ RLIMIT_NOFILE, "nofile", was->rlim_cur, was->rlim_max };
+	r->sp.rlimits = &r->files;
+	r->sp.nrlimits = 1;
+}
+
 static void run_prepare_script(struct run *r, struct spec_mount *m)
 {
 	const struct run_op *op = r->v->data;
@@ -213,6 +226,7 @@ static int run_prepare(struct run *r, struct err *e)
 	r->sp.hostname = op->hostname;
 	r->sp.name = "step";
 	run_prepare_env(r);
+	run_prepare_limits(r);
 	run_mounts_apply(r->mounts, &r->sp);
 	if (op->script_name)
 		run_prepare_script(r, &r->sp.mounts[r->sp.nmounts++]);

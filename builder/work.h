@@ -3,6 +3,8 @@
 #ifndef BUILDER_WORK_H
 #define BUILDER_WORK_H
 
+#include <sys/resource.h>
+
 #include "base/task.h"
 #include "builder/graph.h"
 
@@ -23,6 +25,7 @@ struct work {
 	bool no_cache;
 	size_t workers;
 	int64_t epoch;			/* SOURCE_DATE_EPOCH in seconds, -1: none */
+	struct rlimit files;		/* on open files: what we were started with, and steps get; rlim_max 0: unchanged */
 
 	/* What RUN steps share; made when the first one needs it, guarded by graph->lock. */
 	struct sandbox_host *sandboxes;

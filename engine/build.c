@@ -196,6 +196,25 @@ static int solve_target(struct building *b, struct err *e)
 	return solve(&b->w, b->low.root, &b->failed, e);
 }
 
+/* Each layer of a step's tree is an open file, and several steps run at once. Without effect where it is refused. */
+static void files_raise(struct rlimit *was)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= l.rlim_max)
+		return;
+	*was = l;
+	l.rlim_cur = l.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+		*was = (struct rlimit){ 0 };
+}
+
+static void files_restore(const struct rlimit *was)
+{
+	if (was->rlim_max)
+		(void)setrlimit(RLIMIT_NOFILE, was);
+}
+
 static int build_all(struct building *b, struct err *e)
 {
 	int r;
@@ -261,6 +280,7 @@ int engine_build(struct job *j, struct store *s, const struct build_args *a, str
 	int r;
 
 	graph_init(&b.graph);
+	files_raise(&b.w.files);
 	r = lease_new(s, &b.w.lease, e);
 	if (r == 0)
 		r = build_all(&b, e);
@@ -269,5 +289,6 @@ int engine_build(struct job *j, struct store *s, const struct build_args *a, str
 	render_diagnostics(&b, r, e);
 	e->at.src = NULL;
 	building_done(&b);
+	files_restore(&b.w.files);
 	return r;
 }

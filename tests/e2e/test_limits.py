@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Capabilities, the system call filter and resource limits, as a container's process meets them."""
 import re
+import resource
 
 import pytest
 
@@ -96,3 +97,15 @@ def test_limits_of_ordinary_users(user, as_user, busybox_tar):
     assert t.run("busybox", "echo", "ok").err == ""
     r = t.run("-m", "32m", "busybox", "echo", "ok", code=None)
     assert (r.code, r.out) == (0, "ok\n") or (r.code == 125 and "hint:" in r.err and r.out == "")
+
+
+def test_more_layers_than_open_files(tare, busybox):
+    """A chain of 400 layers with a soft limit of 256 open files: it is raised for the build, steps get the old one."""
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+    chain = "".join(f"WORKDIR /d{i}\n" for i in range(400))
+    tare("build", "-t", "deep", tare.context({"Dockerfile": f"FROM busybox\n{chain}RUN ulimit -Sn >/soft && test -d /d0\n"}),
+         preexec_fn=few)
+    assert tare.files("deep")["soft"].data == b"256\n"
+    assert tare("run", "--rm", "--network", "none", "deep", "sh", "-c", "ls -d /d* | wc -l").out == "401\n"
