@@ -32,17 +32,16 @@ static int is_same(struct store *s, const struct remote *r, const char *name, co
 	return 0;
 }
 
+/* Is it the very platform? If not, the registry may have a better one under the same digest. */
 static int suits(struct store *s, const struct image_row *row, const struct platform *want, struct err *e)
 {
 	auto_image struct image img = { 0 };
-	struct platform have;
+	struct platform have, host = platform_host();
 
-	if (!want)
-		return 1;
 	if (local_open(s, row, &img, e) < 0)
 		return -1;
 	have = config_platform(img.config);
-	return platform_match(want, &have) > 0;
+	return platform_eq(want ? want : &host, &have);
 }
 
 /* 1 nothing is to be done, 0, -1. */

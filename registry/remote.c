@@ -135,6 +135,8 @@ int remote_digest(struct job *j, struct remote *r, struct digest *ret, struct er
 	if (a.status == 200 && a.length >= 0 && told_digest(&a, ret, &ignored) > 0 &&
 	    (!r->ref.has_digest || digest_eq(ret, &r->ref.digest)))
 		return 1;
+	if (a.status == 401)		/* a GET would not be let in, either */
+		return client_refused(&q, &a, e);
 	got = remote_manifest(j, r, NULL, NULL, &doc, e);
 	if (got > 0)
 		*ret = doc.digest;
