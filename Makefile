@@ -21,10 +21,10 @@ cache   := archive blob builds db df diff erofs erofs_mount erofs_plan erofs_tre
 registry := answer archive archive_write auth certs challenge client copy creds creds_store curl docker explain header helper hop hop_tls hosts hosts_toml http layout local members proxy realm retry rules scope token trace url zone download fetch pull remote upload upload_session wire
 runtime :=
 runtime/sandbox := embed host join mounts planner sandbox spec stub caps filter profile seccomp cgroup cgroup_find userns tty ns probe
-runtime/container := container names record volume volume_mount change control eventlog logfile monitor monitor_client monitor_loop monitor_stream restart detach jsontext logread health
+runtime/container := container names record volume volume_mount change control eventlog logfile monitor monitor_client monitor_loop monitor_stream restart detach jsontext logread
 runtime/network := ipam link net netlink nft resolv
 builder := commit copy copy_dest copy_match copy_tree export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users why work
-engine  := build build_context build_report image container login run run_io run_mount run_env run_record run_spec run_volume images import transfer exec filter volume attach control create start logs copy tar_pipe tree pull health run_health wait
+engine  := build build_context build_report image container login run run_io run_mount run_env run_record run_spec run_volume images import transfer exec filter volume attach control create start logs copy tar_pipe tree pull
 cli     := cmd_build cmd_complete cmd_debug cmd_df cmd_gc cmd_login cmd_mirror cmd_ps cmd_rm cmd_run cmd_why format jsonl opt plain progress session table template template_funcs template_run tree cmd_history cmd_images cmd_inspect cmd_tag cmd_transfer image_json cmd_info cmd_exec cmd_volume show cmd_container cmd_logs run_opts cmd_cp cmd_pull
 tests/unit := main zip arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template dockerfile expand flags ignore words why erofs erofs_image erofs_kit erofs_mount erofs_tree net container run_args sandbox tmp_tree layer tar treehash copy url http_text token toml hosts
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
@@ -67,7 +67,8 @@ cover:   ; $(FLAVOUR) O=build/cover COVER=1 CFLAGS="-O0 -g" check && tools/cover
 analyze: ; $(MAKE) --no-print-directory O=build/analyze CC="gcc -fanalyzer" build/analyze/tare.a
 fuzz:    ; tools/packages build fuzz && tests/fuzz/run build/fuzz $(ARGS)
 bench:   ; tools/packages build run bench && $(MAKE) --no-print-directory all && tests/bench/run $(O) $(ARGS)
-soak:    $(O)/tare ; TARE=$(abspath $(O)/tare) tests/bench/soak $(ARGS)
+soak:    $(O)/tare
+	export TARE=$(abspath $(O)/tare) TARE_SOAK_MB=$${TARE_SOAK_MB:-1024}; tests/bench/soak $(ARGS) && tools/pytest -q tests/e2e/registry/test_reg_soak.py
 
 # mode:source:target below $(DESTDIR)$(PREFIX)
 INSTALL := 755:$(O)/tare:bin/tare 644:$(O)/tare.1:share/man/man1/tare.1 \

@@ -272,8 +272,7 @@ class Connection:
 
     def serve(self, req):
         act = req.act
-        if "delay" in act:
-            time.sleep(act["delay"])
+        self.pause(act.get("delay", 0))
         if act.get("ignore_range"):
             req.headers = [(k, v) for k, v in req.headers if k.lower() != "range"]
         if act.get("shift_range"):
@@ -299,6 +298,14 @@ class Connection:
             resp.takeover(self)
             return False
         return keep and (req.header("connection") or "").lower() != "close"
+
+    def pause(self, seconds):
+        """Sleep, unless the client leaves or the server ends."""
+        until, poll = time.monotonic() + seconds, select.poll()
+        poll.register(self.sock, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
+        while (left := until - time.monotonic()) > 0:
+            if self.server.closing or poll.poll(min(left, 0.1) * 1000):
+                raise Gone("nobody waits for the answer")
 
     def respond(self, req):
         act = req.act

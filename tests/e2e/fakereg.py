@@ -101,13 +101,14 @@ class Registry:
     strict_accept  a manifest whose type the client did not ask for is not found
     strict_state   a Location is good for one request; after a break, the last one is
     mount, delete, single_post, ranges     these features are there
+    check_range    Content-Range of a PATCH must begin where the upload ends (else 416); distribution does not look
     sparse         an index may name manifests that are absent
     """
 
     def __init__(self, host="127.0.0.1", tls=None, server=None, **switches):
         self.auth, self.min_chunk, self.max_body, self.page = None, 0, 0, 0
         self.zero_range, self.referrers, self.strict_accept, self.strict_state = "0-0", True, True, True
-        self.mount = self.delete = self.single_post = self.ranges = self.sparse = True
+        self.mount = self.delete = self.single_post = self.ranges = self.sparse = self.check_range = True
         for k, v in switches.items():
             assert hasattr(self, k), k
             setattr(self, k, v)
@@ -421,7 +422,7 @@ class Registry:
     def take(self, req, u):
         """Append the request's body; what came before a break stays."""
         m = re.fullmatch(r"(\d+)-(\d+)", req.header("content-range") or "")
-        if req.header("content-range") and (not m or int(m[1]) != len(u.data) or
+        if self.check_range and req.header("content-range") and (not m or int(m[1]) != len(u.data) or
                                             not req.chunked and int(m[2]) - int(m[1]) + 1 != req.length):
             return False
         while data := req.read():

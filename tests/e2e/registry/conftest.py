@@ -5,11 +5,15 @@ Fixtures for tests against registries:
     reg          a fakereg.Registry on a loopback port; make_reg(...): more of them, with switches
     tare         the program with a home directory of its own: no credential or setting of this machine reaches it
     ca           a certificate authority (fakeauth.CA) for the session
-    served       served(auth=...): a registry with a token server, see there
+    served       served(tokens, ...): a registry with a token server
+    island       a network of its own, where addresses can be public
 """
+import ctypes
 import json
 import os
 import pathlib
+import subprocess
+import threading
 
 import pytest
 
@@ -24,12 +28,20 @@ FAST = {"TARE_HTTP_CONNECT": "5s", "TARE_HTTP_STALL": "5s", "TARE_HTTP_ANSWER": 
 MOUNTED = 'n=$0; while [ "$n" -gt 0 ]; do mount --bind "$1" "$2" || exit 99; shift 2; n=$((n-1)); done; exec "$@"'
 
 
+MISSING = {"push", "copy", "tags", "digest", "manifest", "serve-registry"}      # verbs that are still to come
+
+
 class Tare(harness.Tare):
     """Also: home (its HOME), config(...) writes ~/.docker/config.json, binds: {path on the host: file instead}."""
     binds = ()
+    netns = None
 
     def argv(self, args):
+        if args[0] in MISSING or list(args[:2]) == ["rmi", "--remote"]:
+            pytest.skip(f"{args[0]} is still to come")
         words = super().argv(args)
+        if self.netns:
+            words = ["nsenter", f"--net={self.netns}", *words]
         if self.binds:
             pairs = [os.fspath(x) for to, what in dict(self.binds).items() for x in (what, to)]
             words = ["unshare", "-m", "--propagation", "private", "sh", "-c", MOUNTED, str(len(pairs) // 2), *pairs, *words]
@@ -106,3 +118,41 @@ def served(make_reg):
         tokens.realm = tokens.realm or r.tokens.url + "/token"
         return r
     return make
+
+
+class Island:
+    """A network namespace whose loopback link has these addresses; servers and the program can be put there."""
+
+    def __init__(self, *addresses):
+        script = "ip link set lo up && " + "".join(f"ip addr add {a} dev lo && " for a in addresses) + "echo up && exec sleep 600"
+        self.p = subprocess.Popen(["unshare", "-n", "sh", "-c", script], stdout=subprocess.PIPE)
+        assert self.p.stdout.readline() == b"up\n"
+        self.path = f"/proc/{self.p.pid}/ns/net"
+
+    def listen(self, server, handler, host, **kw):
+        """server.listen() in there."""
+        out = []
+
+        def work():
+            with open(self.path) as f:
+                assert ctypes.CDLL(None, use_errno=True).setns(f.fileno(), 0x40000000) == 0
+            out.append(server.listen(handler, host, **kw))
+        t = threading.Thread(target=work)      # only this thread moves
+        t.start()
+        t.join()
+        return out[0]
+
+    def close(self):
+        self.p.kill()
+        self.p.wait()
+        self.p.stdout.close()
+
+
+@pytest.fixture
+def island(tare):
+    if not harness.ROOT:
+        pytest.skip("needs root to make a network")
+    i = Island("203.0.113.5/32", "203.0.113.6/32", "10.7.7.7/32", "10.8.8.8/32", "169.254.169.254/32")
+    tare.netns = i.path
+    yield i
+    i.close()
