@@ -74,6 +74,7 @@ static int fetch_into(struct job *j, struct client *c, const char *key, const st
 	if (got == 0) {
 		token_put(c->tokens, key, r->scopes, t.text, t.life_s, now);
 		use->token = take_ptr(&t.text);
+		use->fresh = true;
 	} else {
 		token_fail(c->tokens, key, r->scopes, e);
 	}
@@ -207,6 +208,10 @@ int auth_learn(struct job *j, struct client *c, const struct endpoint *ep, const
 		scopes_add(want, str_of(ch->scope));
 	if (use->scheme != CHALLENGE_BEARER || !scopes_cover(&use->asked, want))
 		return 1;
-	token_drop(c->tokens, use->token);	/* it died before its time; the caller tries once more */
-	return explain(j, c, ep, ret, e) < 0 ? -1 : 1;
+	if (explain(j, c, ep, ret, e) < 0)
+		return -1;
+	if (ch->error && strcmp(ch->error, "insufficient_scope") == 0)
+		return 0;		/* the token server gave less than was asked for, and would again */
+	token_drop(c->tokens, use->token);
+	return !use->fresh;		/* one that was kept may have died before its time */
 }

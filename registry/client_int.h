@@ -70,6 +70,7 @@ NODISCARD int wire_once(struct job *j, struct client *c, struct wire *w, struct 
 struct auth_use {		/* how a request was authorized */
 	enum challenge_scheme scheme;	/* NONE: it was not */
 	char *token;		/* of BEARER */
+	bool fresh;		/* it was fetched for this very request */
 	struct scopes asked;	/* what the token was asked for */
 };
 void auth_use_done(struct auth_use *u);
