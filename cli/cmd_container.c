@@ -4,6 +4,7 @@
 #include "cli/run_opts.h"
 #include "cli/session.h"
 #include "engine/control.h"
+#include "engine/wait.h"
 #include "parser/flags.h"
 
 typedef int each_fn(struct session *ss, const char *ref, const void *args, FILE *out, struct err *e);
@@ -187,13 +188,25 @@ const struct cmd cmd_kill = {
 
 /* ---- wait ---- */
 
-static int wait_one(struct session *ss, const char *ref, const void *args UNUSED, FILE *out, struct err *e)
+struct wait_args { const char *condition; };
+
+static const struct opt wait_opts[] = {
+	{ 0, "condition", "STATE", OPT_STR, offsetof(struct wait_args, condition),
+	  "not-running (default), next-exit, removed or healthy" },
+	{ 0 },
+};
+
+static int wait_one(struct session *ss, const char *ref, const void *args, FILE *out, struct err *e)
 {
+	const char *condition = ((const struct wait_args *)args)->condition;
 	int code;
 
-	if (engine_wait(&ss->job, ss->store, ref, &code, e) < 0)
+	if (engine_wait_for(&ss->job, ss->store, ref, condition ? condition : "not-running", &code, e) < 0)
 		return -1;
-	fprintf(out, "%d\n", code);
+	if (condition && strcmp(condition, "healthy") == 0)
+		fprintf(out, "healthy\n");
+	else
+		fprintf(out, "%d\n", code);
 	fflush(out);
 	return 0;
 }
@@ -204,8 +217,9 @@ static int wait_run(struct cli *c, void *p, int argc, char **argv, struct err *e
 }
 
 const struct cmd cmd_wait = {
-	.name = "wait", .synopsis = "CONTAINER...", .about = "Wait until containers stop, and print their exit codes.",
-	.min = 1, .max = -1, .run = wait_run,
+	.name = "wait", .synopsis = "[options] CONTAINER...",
+	.about = "Wait until containers stop, and print their exit codes.",
+	.opts = wait_opts, .args_size = sizeof(struct wait_args), .min = 1, .max = -1, .run = wait_run,
 };
 
 /* ---- attach ---- */

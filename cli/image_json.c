@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "image/media.h"
 #include "runtime/container/container.h"
+#include "runtime/container/health.h"
 
 #define NEVER "0001-01-01T00:00:00Z"	/* Go's zero time */
 
@@ -175,7 +176,7 @@ json_t *image_json(const struct image *i, const struct strv *names, bool full)
 json_t *container_json(const struct container *c)
 {
 	const struct container_state *s = &c->state;
-	json_t *o = json_deep_copy(c->config), *st = json_object();
+	json_t *o = json_deep_copy(c->config), *st = json_object(), *health;
 	auto_free char *name = xasprintf("/%s", c->name);
 
 	set_str(o, "Id", c->id);
@@ -191,6 +192,8 @@ json_t *container_json(const struct container *c)
 	set_str(st, "Error", s->error ? s->error : "");
 	set_time(st, "StartedAt", s->started_ns != 0, s->started_ns);
 	set_time(st, "FinishedAt", s->finished_ns != 0, s->finished_ns);
+	if ((health = container_health(c)))
+		json_object_set_new(st, "Health", health);
 	json_object_set_new(o, "State", st);
 	json_object_set_new(o, "RestartCount", json_integer(s->restarts));
 	return o;

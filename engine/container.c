@@ -4,6 +4,7 @@
 
 #include "cache/images.h"
 #include "engine/image.h"
+#include "runtime/container/health.h"
 
 struct filter {
 	struct str key, value;
@@ -13,7 +14,7 @@ struct filter {
 };
 
 static const char *const keys[] = {
-	"id", "name", "label", "status", "exited", "ancestor", "before", "since", "volume", NULL,
+	"id", "name", "label", "status", "health", "exited", "ancestor", "before", "since", "volume", NULL,
 };
 
 static int check_status(struct str v, struct err *e)
@@ -101,6 +102,8 @@ static bool match(const struct container *c, const struct filter *f)
 		return match_label(c, f->value);
 	if (str_is(f->key, "status"))
 		return str_is(f->value, container_status_word(c->state.status));
+	if (str_is(f->key, "health"))
+		return str_is(f->value, container_health_word(c));
 	if (str_is(f->key, "exited"))
 		return c->state.status == CONTAINER_EXITED && (uint64_t)c->state.exit_code == f->code;
 	if (str_is(f->key, "ancestor"))

@@ -70,6 +70,8 @@ static int find(struct exec *x, struct store *s, struct err *e)
 	if (container_open(s, x->args->container, &x->container, e) < 0)
 		return -1;
 	st = &x->container->state;
+	if (st->status == CONTAINER_PAUSED)
+		return err_set(e, ERR_CONFLICT, "container %s is paused, unpause the container before exec", x->args->container);
 	if (st->status != CONTAINER_RUNNING || process_open(st->pid, st->pid_start, &x->target, e) < 0)
 		return err_set(e, ERR_CONFLICT, "container %s is not running", x->container->id);
 	return process_root(&x->target, &x->root, e);

@@ -13,6 +13,13 @@
 
 struct store;
 
+struct run_health {		/* texts as given, NULL: as the image has it */
+	const char *cmd, *interval, *timeout, *retries, *start_period, *start_interval;
+	const char *on_failure;		/* "none", "kill", "stop", "restart" */
+	bool none;
+	bool exact;			/* only at Docker's times: not more often until the first success */
+};
+
 struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	const char *image;
 	struct strv command;		/* replaces the image's Cmd */
@@ -34,6 +41,7 @@ struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	struct strv log_opts;		/* "K=V" */
 	struct strv attach;		/* "stdin", "stdout", "stderr" */
 	const char *detach_keys;
+	struct run_health health;
 	bool sig_proxy;			/* our signals are passed on to it */
 	bool rm, tty, interactive, privileged, read_only, init, detach;
 };

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "engine/run_env.h"
+#include "engine/run_health.h"
 #include "parser/flags.h"
 #include "runtime/container/container.h"
 #include "runtime/container/jsontext.h"
@@ -177,14 +178,19 @@ static int config_json_make(const struct run_args *a, const struct image *img, c
 				   jsontext(user), "AttachStdin", in, "AttachStdout", attaches(a, "stdout"),
 				   "AttachStderr", attaches(a, "stderr"), "Tty", a->tty, "OpenStdin", a->interactive,
 				   "StdinOnce", in);
-	const json_t *health = json_object_get(json_object_get(config_json(img->config), "config"), "Healthcheck");
+	json_t *health = json_object_get(json_object_get(config_json(img->config), "config"), "Healthcheck");
+	auto_strv struct strv shell = { 0 };
 
 	json_object_set_new(o, "Config", config);
 	json_object_set_new(config, "Labels", labels_json(a, img->config));
 	json_object_set_new(config, "ExposedPorts", names_json(img->config, CONFIG_PORTS));
 	json_object_set_new(config, "Volumes", names_json(img->config, CONFIG_VOLUMES));
+	if (run_health_json(&a->health, health, &health, e) < 0)
+		return -1;
 	if (health)
-		json_object_set_new(config, "Healthcheck", json_deep_copy(health));
+		json_object_set_new(config, "Healthcheck", health);
+	if (config_list(img->config, CONFIG_SHELL, &shell))
+		json_object_set_new(config, "Shell", jsontext_list(&shell, 0));
 	if (env_json(a, img->config, config, e) < 0 || argv_json(a, img->config, o, config, e) < 0 ||
 	    hostname_json(a, id, network, config, e) < 0 || cwd_json(a, img->config, config, e) < 0)
 		return -1;

@@ -13,6 +13,7 @@
 #include "cache/layer.h"
 #include "cache/snapshot.h"
 #include "cache/store.h"
+#include "engine/health.h"
 #include "engine/run_spec.h"
 #include "engine/run_volume.h"
 #include "runtime/container/control.h"
@@ -34,6 +35,7 @@ struct run_parts {		/* of one run; the snapshot stays from the first to the last
 	struct net *net;
 	struct buf hosts, resolv;
 	struct sandbox_host *host;
+	struct probe *probe;		/* its health check */
 };
 
 int start_open(struct store *s, const char *ref, struct start **ret, struct err *e)
@@ -164,8 +166,11 @@ static int run_open(void *arg, struct monitor *m, const struct spec *streams, st
 	return sandbox_create(monitor_job(m), st->parts->host, sp, ret, e);
 }
 
-static void run_started(void *arg UNUSED, struct monitor *m UNUSED)
+static void run_started(void *arg, struct monitor *m)
 {
+	struct start *st = arg;
+
+	st->parts->probe = probe_begin(m, st->parts->host);
 }
 
 /* Inner things first. */
@@ -174,6 +179,7 @@ static void run_close(void *arg, struct monitor *m UNUSED)
 	struct start *st = arg;
 	struct run_parts *p = st->parts;
 
+	probe_end(p->probe);
 	sandbox_host_free(p->host);
 	net_close(p->net, false);
 	net_host_free(p->nets);

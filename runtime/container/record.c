@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "runtime/container/health.h"
 #include "runtime/sandbox/join.h"
 
 #define NEVER "0001-01-01T00:00:00Z"	/* Go's zero time, as Docker prints it */
@@ -104,6 +105,14 @@ int record_names(int dir, struct strv *ret, struct err *e)
 	return 0;
 }
 
+static void health_text(const struct container *c, struct buf *ret)
+{
+	const char *word = container_health_word(c);
+
+	if (strcmp(word, "none") != 0)
+		buf_printf(ret, " (%s%s)", strcmp(word, "starting") == 0 ? "health: " : "", word);
+}
+
 void container_status_text(const struct container *c, int64_t now_ns, struct buf *ret)
 {
 	const struct container_state *st = &c->state;
@@ -116,7 +125,11 @@ void container_status_text(const struct container *c, int64_t now_ns, struct buf
 
 		if (str_ends(s, " ago"))
 			s.n -= strlen(" ago");
-		buf_printf(ret, "Up " STR_FMT "%s", STR_ARG(s), st->status == CONTAINER_PAUSED ? " (Paused)" : "");
+		buf_printf(ret, "Up " STR_FMT, STR_ARG(s));
+		if (st->status == CONTAINER_PAUSED)
+			buf_puts(ret, " (Paused)");
+		else
+			health_text(c, ret);
 	} else {
 		buf_printf(ret, "%s (%d)", st->status == CONTAINER_EXITED ? "Exited" : "Restarting", st->exit_code);
 		if (st->finished_ns)	/* unknown if its monitor was killed */
