@@ -21,12 +21,12 @@ cache   := archive blob builds db df diff erofs erofs_mount erofs_plan erofs_tre
 registry := answer archive archive_write auth certs challenge client copy creds creds_store curl docker explain header helper hop hop_tls hosts hosts_toml http layout local members proxy realm retry rules scope token trace url zone download fetch pull remote upload upload_session wire
 runtime :=
 runtime/sandbox := embed host join mounts planner sandbox spec stub caps filter profile seccomp cgroup cgroup_find userns tty ns probe
-runtime/container := container names record volume volume_mount change control eventlog logfile monitor monitor_client monitor_loop monitor_stream restart detach jsontext logread health
-runtime/network := ipam link net netlink nft resolv
+runtime/container := container names record volume volume_mount change control eventlog logfile monitor monitor_client monitor_loop monitor_stream restart detach jsontext logread health net_record network
+runtime/network := addr bridge dns dns_forward dns_msg endpoint hosts ipam link link_bridge loop net netdef netlink nft nft_msg plug ports proxy resolv rules
 builder := commit copy copy_dest copy_match copy_tree export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users why work
-engine  := build build_context build_report image container login run run_io run_mount run_env run_record run_spec run_volume images import transfer exec filter volume attach control create start logs copy tar_pipe tree pull health run_health wait
+engine  := build build_context build_report image container login run run_io run_mount run_env run_record run_spec run_volume images import transfer exec filter volume attach control create start logs copy tar_pipe tree pull health run_health wait run_net
 cli     := cmd_build cmd_complete cmd_debug cmd_df cmd_gc cmd_login cmd_mirror cmd_ps cmd_rm cmd_run cmd_why format jsonl opt plain progress session table template template_funcs template_run tree cmd_history cmd_images cmd_inspect cmd_tag cmd_transfer image_json cmd_info cmd_exec cmd_volume show cmd_container cmd_logs run_opts cmd_cp cmd_pull
-tests/unit := main zip arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template dockerfile expand flags ignore words why erofs erofs_image erofs_kit erofs_mount erofs_tree net container run_args sandbox tmp_tree layer tar treehash copy url http_text token toml hosts
+tests/unit := main zip arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template dockerfile expand flags ignore words why erofs erofs_image erofs_kit erofs_mount erofs_tree net container run_args sandbox tmp_tree layer tar treehash copy url http_text token toml hosts netpure
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 
 src   = $(foreach r,$(1),$(addprefix $(r)/,$($(r))))

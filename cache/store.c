@@ -32,7 +32,7 @@ struct store {
 static const char *const dir_names[] = {
 	[STORE_BLOBS] = "blobs/sha256", [STORE_LAYERS] = "layers", [STORE_WORK] = "work",
 	[STORE_BUILDS] = "builds", [STORE_CONTAINERS] = "containers", [STORE_VOLUMES] = "volumes",
-	[STORE_MOUNTS] = "mounts",
+	[STORE_MOUNTS] = "mounts", [STORE_NETWORKS] = "networks",
 };
 
 /* --- the directory --- */

@@ -23,6 +23,7 @@ enum store_dir {		/* made when first asked for, mode 0700 */
 	STORE_CONTAINERS,	/* containers: <id>/ (runtime/container) */
 	STORE_VOLUMES,		/* volumes: <name>/_data */
 	STORE_MOUNTS,		/* mounts: <name>/, a cache mount, used under flock of <name>.lock */
+	STORE_NETWORKS,		/* networks: <id>.json (runtime/network/netdef.h) */
 	STORE_DIRS
 };
 

@@ -8,12 +8,12 @@
 #include "cache/store.h"
 #include "engine/image.h"
 #include "engine/run.h"
+#include "engine/run_net.h"
 #include "engine/run_record.h"
 #include "engine/run_spec.h"
 #include "engine/run_volume.h"
 #include "runtime/container/detach.h"
 #include "runtime/container/eventlog.h"
-#include "runtime/network/net.h"
 
 struct create {
 	struct job *job;
@@ -22,7 +22,7 @@ struct create {
 	char id[CONTAINER_ID_MAX];
 	struct image image;
 	struct run_mounts mounts;
-	const char *network;		/* "bridge", "host", "none" */
+	char *network;			/* run_net_mode(); owned */
 	struct digest *diff_ids;
 	struct start *start;
 	bool cidfile;			/* we have made it */
@@ -53,38 +53,6 @@ static int parse_mounts(struct create *r, struct err *e)
 	for (size_t i = 0; i < r->args->tmpfs.n; i++)
 		if (run_mounts_tmpfs(&r->mounts, r->args->tmpfs.v[i], e) < 0)
 			return -1;
-	return 0;
-}
-
-/* A user's default is what this host can do; what was asked for by name must be possible. */
-static int choose_network(struct create *r, struct err *e)
-{
-	static const char *const known[] = { "bridge", "host", "none" };
-	const char *asked = r->args->network;
-	auto_err struct err why = { 0 };
-
-	if (asked && strcmp(asked, "default") == 0)
-		asked = NULL;
-	for (size_t i = 0; asked && i < countof(known); i++)
-		if (strcmp(asked, known[i]) == 0)
-			r->network = known[i];
-	if (asked && !r->network) {
-		err_set(e, ERR_NOT_FOUND, "network %s not found", asked);
-		return err_hint(e, "there are bridge, host and none");
-	}
-	if (r->network && strcmp(r->network, "bridge") != 0)
-		return 0;
-	if (net_can_bridge(&why)) {
-		r->network = "bridge";
-		return 0;
-	}
-	if (asked) {
-		err_move(e, &why);
-		return -1;
-	}
-	event_warn(r->job->sink, "%s: the container shares the host's network (--network host or none says so)",
-		   err_text(&why));
-	r->network = "host";
 	return 0;
 }
 
@@ -155,7 +123,9 @@ static int make_record(struct create *r, bool by_run, struct err *e)
 	if (run_record_make(r->args, &r->image, run_mounts_json(&r->mounts, volumes), r->network, r->id,
 			    &config, e) < 0)
 		return -1;
-	ret = run_spec_load(&spec, config, e);		/* what would not start is not created */
+	ret = run_net_record(r->store, r->args, r->network, config, e);
+	if (ret == 0)
+		ret = run_spec_load(&spec, config, e);		/* what would not start is not created */
 	run_spec_done(&spec);
 	if (r->args->rm && by_run)
 		json_object_set_new(config, "Transient", json_true());
@@ -168,8 +138,9 @@ static int make_record(struct create *r, bool by_run, struct err *e)
 
 static int make(struct create *r, bool by_run, struct err *e)
 {
-	if (check_args(r->args, e) < 0 || parse_mounts(r, e) < 0 || choose_network(r, e) < 0 || find_image(r, e) < 0 ||
-	    open_layers(r, e) < 0 || make_record(r, by_run, e) < 0 || write_cidfile(r, e) < 0)
+	if (check_args(r->args, e) < 0 || parse_mounts(r, e) < 0 ||
+	    run_net_mode(r->store, r->args, &r->network, e) < 0 || find_image(r, e) < 0 || open_layers(r, e) < 0 ||
+	    make_record(r, by_run, e) < 0 || write_cidfile(r, e) < 0)
 		return -1;
 	event_log_container(r->start->c, "create", NULL);
 	return 0;
@@ -203,5 +174,6 @@ int engine_create(struct job *j, struct store *s, const struct run_args *a, bool
 	run_mounts_done(&r.mounts);
 	image_done(&r.image);
 	free(r.diff_ids);
+	free(r.network);
 	return result;
 }

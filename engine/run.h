@@ -24,7 +24,10 @@ struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	const char *image;
 	struct strv command;		/* replaces the image's Cmd */
 	const char *entrypoint;		/* "": none, and the image's Cmd is dropped */
-	const char *name, *hostname, *domainname, *workdir, *user, *network, *cidfile;
+	const char *name, *hostname, *domainname, *workdir, *user, *cidfile;
+	struct strv networks;		/* names, or "name=x,alias=y,ip=z"; container:X */
+	struct strv aliases, ports, expose;	/* of the first network; as -p and --expose have them */
+	const char *ip, *ip6, *mac;		/* of the first network */
 	struct strv env;		/* "K=V"; "K": from our environment, or removed if unset there */
 	struct strv env_files, labels;	/* paths; "K=V" */
 	struct strv volumes, tmpfs;	/* "[src:]dst[:options]", "dst[:options]" */
@@ -43,7 +46,7 @@ struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	const char *detach_keys;
 	struct run_health health;
 	bool sig_proxy;			/* our signals are passed on to it */
-	bool rm, tty, interactive, privileged, read_only, init, detach;
+	bool rm, tty, interactive, privileged, read_only, init, detach, publish_all;
 };
 
 /**

@@ -110,7 +110,7 @@ static int hostname_json(const struct run_args *a, const char *id, const char *n
 
 	if (a->hostname)
 		name = xstrdup(a->hostname);
-	else if (strcmp(network, "host") == 0 && a->network && gethostname(own, sizeof(own) - 1) == 0 && *own)
+	else if (strcmp(network, "host") == 0 && gethostname(own, sizeof(own) - 1) == 0 && *own)
 		name = xstrdup(own);
 	else
 		name = xstrndup(id, CONTAINER_SHORT);

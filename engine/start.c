@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 
 #include "base/fs.h"
 #include "cache/layer.h"
@@ -17,10 +18,9 @@
 #include "engine/run_spec.h"
 #include "engine/run_volume.h"
 #include "runtime/container/control.h"
-#include "runtime/container/jsontext.h"
 #include "runtime/container/monitor.h"
-#include "runtime/network/net.h"
-#include "runtime/network/resolv.h"
+#include "runtime/container/network.h"
+#include "runtime/network/bridge.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/sandbox/userns.h"
 
@@ -31,9 +31,7 @@ struct run_parts {		/* of one run; the snapshot stays from the first to the last
 	struct run_mounts mounts;
 	struct run_sources sources;
 	struct run_spec rs;
-	struct net_host *nets;
-	struct net *net;
-	struct buf hosts, resolv;
+	struct container_net *net;
 	struct sandbox_host *host;
 	struct probe *probe;		/* its health check */
 };
@@ -94,70 +92,39 @@ static int open_tree(struct start *st, struct job *j, struct err *e)
 	return 0;
 }
 
-static int open_network(struct start *st, struct in_addr *addr, struct err *e)
+static void network_work(void *arg, uint32_t events UNUSED)
 {
-	const char *mode = container_text(st->c, "HostConfig", "NetworkMode", NULL);
-	struct run_parts *p = st->parts;
+	const struct start *st = arg;
+
+	container_net_work(st->parts->net);
+}
+
+static int open_network(struct start *st, struct monitor *m, struct err *e)
+{
+	struct container_net_args a = { .store = store_path(st->store), .id = st->c->id, .config = st->c->config,
+					.sink = monitor_job(m)->sink };
 	auto_free char *run_dir = NULL;
 	struct userns u;
 
-	if (strcmp(mode, "host") == 0)
-		p->rs.sp.net = SPEC_NET_HOST;
-	if (strcmp(mode, "bridge") != 0)
-		return 0;
 	if (userns_info(&u, e) < 0 || userns_run_dir(&u, &run_dir, e) < 0)
 		return -1;
-	net_host_new(run_dir, &p->nets);
-	if (net_open(p->nets, NET_BRIDGE, &p->net, e) < 0)
+	a.run_dir = run_dir;
+	network_sweep(run_dir);
+	if (container_net_open(&a, &st->parts->net, e) < 0)
 		return -1;
-	p->rs.sp.net = SPEC_NET_FD;
-	p->rs.sp.netns_fd = net_fd(p->net);
-	*addr = net_addr(p->net);
-	return 0;
-}
-
-/* The names by which the container knows itself, as one line of /etc/hosts has them: long, then short. */
-static char *own_names(const struct run_spec *r)
-{
-	const char *host = r->host_name, *domain = r->domain_name, *dot = strchr(host, '.');
-
-	if (*domain)
-		return xasprintf("%s.%s %s", host, domain, host);
-	return dot && dot > host ? xasprintf("%s %.*s", host, (int)(dot - host), host) : xstrdup(host);
-}
-
-static int make_files(struct start *st, struct in_addr addr, struct err *e)
-{
-	struct run_parts *p = st->parts;
-	bool host = p->rs.sp.net == SPEC_NET_HOST;
-	const json_t *hc = part(st, "HostConfig");
-	auto_strv struct strv extra = { 0 }, dns = { 0 }, search = { 0 }, options = { 0 };
-	auto_free char *names = own_names(&p->rs);
-	auto_err struct err ignored = { 0 };
-
-	jsontext_strv(json_object_get(hc, "ExtraHosts"), &extra);
-	jsontext_strv(json_object_get(hc, "Dns"), &dns);
-	jsontext_strv(json_object_get(hc, "DnsSearch"), &search);
-	jsontext_strv(json_object_get(hc, "DnsOptions"), &options);
-	if (host && fs_read(AT_FDCWD, "/etc/hosts", 1 << 20, &p->hosts, &ignored) < 0)
-		buf_reset(&p->hosts);
-	if (hosts_text(addr, names, &extra, &p->hosts, e) < 0 ||
-	    resolv_host_text(!host, &(const struct resolv){ dns, search, options }, &p->resolv, e) < 0)
-		return -1;
-	buf_puts(&p->resolv, "");	/* not NULL, even if there is nothing to say */
-	p->rs.sp.hosts = p->hosts.p;
-	p->rs.sp.resolv_conf = p->resolv.p;
-	return 0;
+	container_net_spec(st->parts->net, &st->parts->rs.sp);
+	if (container_net_fd(st->parts->net) < 0)
+		return 0;
+	return monitor_watch(m, container_net_fd(st->parts->net), EPOLLIN, network_work, st, e);
 }
 
 static int run_open(void *arg, struct monitor *m, const struct spec *streams, struct sandbox **ret, struct err *e)
 {
 	struct start *st = arg;
-	struct in_addr addr = { 0 };
 	struct spec *sp = &st->parts->rs.sp;
 
 	if (run_spec_load(&st->parts->rs, st->c->config, e) < 0 || open_tree(st, monitor_job(m), e) < 0 ||
-	    open_network(st, &addr, e) < 0 || make_files(st, addr, e) < 0 || sandbox_host_new(&st->parts->host, e) < 0)
+	    open_network(st, m, e) < 0 || sandbox_host_new(&st->parts->host, e) < 0)
 		return -1;
 	memcpy(sp->stdio, streams->stdio, sizeof(sp->stdio));
 	sp->tty = streams->tty;
@@ -169,25 +136,27 @@ static int run_open(void *arg, struct monitor *m, const struct spec *streams, st
 static void run_started(void *arg, struct monitor *m)
 {
 	struct start *st = arg;
+	auto_err struct err e = { 0 };
 
+	if (container_net_started(st->parts->net, sandbox_pid(monitor_sandbox(m)), &e) < 0)
+		event_warn(monitor_job(m)->sink, "%s", err_text(&e));
 	st->parts->probe = probe_begin(m, st->parts->host);
 }
 
 /* Inner things first. */
-static void run_close(void *arg, struct monitor *m UNUSED)
+static void run_close(void *arg, struct monitor *m)
 {
 	struct start *st = arg;
 	struct run_parts *p = st->parts;
 
 	probe_end(p->probe);
 	sandbox_host_free(p->host);
-	net_close(p->net, false);
-	net_host_free(p->nets);
+	if (p->net && container_net_fd(p->net) >= 0)
+		monitor_unwatch(m, container_net_fd(p->net));
+	container_net_close(p->net);
 	run_sources_close(&p->sources);
 	run_mounts_done(&p->mounts);
 	run_spec_done(&p->rs);
-	buf_done(&p->hosts);
-	buf_done(&p->resolv);
 	*p = (struct run_parts){ .snapshot = p->snapshot };
 }
 
@@ -200,9 +169,11 @@ static void run_over(void *arg, struct monitor *m UNUSED)
 	st->parts->snapshot = NULL;
 }
 
-static int run_reload(void *arg UNUSED, struct monitor *m UNUSED, struct err *e UNUSED)
+static int run_reload(void *arg, struct monitor *m UNUSED, struct err *e)
 {
-	return 0;
+	const struct start *st = arg;
+
+	return st->parts->net ? container_net_reload(st->parts->net, st->c->config, e) : 0;
 }
 
 static int run_remove(void *arg, struct monitor *m UNUSED, struct err *e)

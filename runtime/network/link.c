@@ -212,7 +212,7 @@ static void take_mtu(void *arg, uint16_t type, const void *p, size_t n)
 					 n - NLMSG_ALIGN(sizeof(struct ifinfomsg)), IFLA_MTU));
 }
 
-static int mtu_of(struct nl *s, uint32_t index, uint32_t *ret, struct err *e)
+int link_mtu(struct nl *s, uint32_t index, uint32_t *ret, struct err *e)
 {
 	const struct ifinfomsg i = { .ifi_index = (int)index };
 	struct nl_batch b = { 0 };
@@ -232,15 +232,19 @@ int link_routes(struct nl *s, struct link_prefix within, const char *skip, struc
 	const struct rtmsg m = { .rtm_family = AF_INET };
 	struct routes rs = { .within = within, .skip = skip };
 	struct nl_batch b = { 0 };
-	int r;
+	int r = -1;
 
 	*mtu = 0;
-	nl_begin(&b, RTM_GETROUTE, NLM_F_DUMP, &m, sizeof(m));
-	nl_end(&b);
-	r = nl_dump(s, &b, take_route, &rs, e);
-	buf_done(&b.b);
+	for (int i = 0; r < 0 && i < 5 && (i == 0 || e->sys == EINTR); i++) {
+		free(rs.v);		/* EINTR: they changed meanwhile; again */
+		rs = (struct routes){ .within = within, .skip = skip };
+		nl_begin(&b, RTM_GETROUTE, NLM_F_DUMP, &m, sizeof(m));
+		nl_end(&b);
+		r = nl_dump(s, &b, take_route, &rs, e);
+		buf_done(&b.b);
+	}
 	if (r == 0 && rs.uplink)
-		r = mtu_of(s, rs.uplink, mtu, e);
+		r = link_mtu(s, rs.uplink, mtu, e);
 	if (r < 0) {
 		free(rs.v);
 		return err_wrap(e, "list routes");

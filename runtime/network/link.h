@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 
+#include "runtime/network/addr.h"
 #include "runtime/network/netlink.h"
 
 #define LINK_LOOPBACK 1			/* index of "lo" in every namespace */
@@ -23,6 +24,42 @@ NODISCARD int link_index(struct nl *s, const char *name, int *ret, struct err *e
 NODISCARD int link_add_addr(struct nl *s, int index, struct in_addr own, struct in_addr other,
 			    struct err *e);
 NODISCARD int link_add_default(struct nl *s, int index, struct in_addr gateway, struct err *e);
+/* The same for any address, with the prefix of its subnet. No search for a double of an IPv6 address: we gave it. */
+NODISCARD int link_add_ip(struct nl *s, int index, const struct addr *a, uint8_t len, struct err *e);
+/* Add or take away the default route of the gateway's family. sys EEXIST, ESRCH. */
+NODISCARD int link_route(struct nl *s, int index, const struct addr *gateway, bool add, struct err *e);
+
+struct link_port {		/* a veth pair whose host end is a port of a bridge */
+	const char *name;	/* of the host's end, which comes up at once */
+	int bridge;		/* index */
+	bool isolated;		/* reaches the host, but no other such port */
+	const char *inside;	/* name of the other end, which stays down */
+	int netns;
+	struct mac mac;		/* of the other end */
+	uint32_t mtu;		/* 0: the default */
+};
+NODISCARD int link_add_port(struct nl *s, const struct link_port *p, struct err *e);
+/* A bridge, down; mac none: the kernel's choice. sys EEXIST. */
+NODISCARD int link_add_bridge(struct nl *s, const char *name, const struct mac *mac, uint32_t mtu, struct err *e);
+struct link_vxlan {
+	uint32_t vni;
+	uint16_t port;
+	struct addr local;	/* none: the kernel's choice */
+	int bridge;
+	uint32_t mtu;
+};
+NODISCARD int link_add_vxlan(struct nl *s, const char *name, const struct link_vxlan *v, struct err *e);
+/* Where a VXLAN link sends what it has no better address for: each such peer gets a copy. sys EEXIST, ENOENT. */
+NODISCARD int link_vxlan_peer(struct nl *s, int index, const struct addr *peer, bool add, struct err *e);
+NODISCARD int link_mtu(struct nl *s, uint32_t index, uint32_t *ret, struct err *e);
+NODISCARD int link_del(struct nl *s, int index, struct err *e);
+/* Its first IPv4 address, with the subnet; false: it has none. */
+bool link_ip4(struct nl *s, int index, struct addr *ret, struct subnet *subnet);
+bool link_exists(struct nl *s, const char *name, int *index);
+/* All prefixes that are routed here, of both families, without default routes and those by skip (NULL: none). */
+NODISCARD int link_routes_all(struct nl *s, const char *skip, struct subnet **ret, size_t *n, uint32_t *mtu,
+			      struct err *e);
+
 bool link_permitted(struct nl *s);	/* may we change links in this namespace? */
 
 /* Pure: is there an address in both? */

@@ -2,14 +2,14 @@
 /*
  * Networks for sandboxes. What is made on the host, and what takes it away again:
  *
- *   tareN, the host's end of a veth pair    the kernel, with the namespace of the other end
+ *   tarerN, the host's end of a veth pair    the kernel, with the namespace of the other end
  *   the nftables table                      the kernel, with our socket (nft.h)
  *   accepts in others' tables               net_host_free() of the last process that holds
  *                                           run_dir/guard; after a kill the next one's
  *   net.ipv4.ip_forward                     nobody: it stays on
  *
  * There is no bridge: each namespace has a point-to-point link to the host, which routes. The name
- * tareN is what two processes compete for; N is also the last byte of the address, so that no
+ * tarerN is what two processes compete for; N is also the last byte of the address, so that no
  * registry of addresses is needed.
  */
 #include "runtime/network/net.h"
@@ -22,18 +22,21 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/fs.h"
 #include "base/task.h"
+#include "runtime/network/bridge.h"
 #include "runtime/network/ipam.h"
 #include "runtime/network/link.h"
 #include "runtime/network/nft.h"
 #include "runtime/network/resolv.h"
 #include "runtime/sandbox/ns.h"
 
-#define LINK "tare"			/* names of our links begin so */
+#define LINK "tarer"		/* names of our links begin so; "tare" alone are bridges (bridge.h) */
 #define INSIDE "eth0"
 #define FORWARD "/proc/sys/net/ipv4/ip_forward"
+#define LINGER_NS 800000000		/* how long a bridge stays without ports */
 #define FORWARD_HINT "as root: sysctl net.ipv4.ip_forward=1; or use --network host or none"
 
 struct net {
@@ -72,47 +75,62 @@ static void net_free(struct net *n)
 	free(n);
 }
 
-/* The last process that needs the accepts takes them away: nobody else holds the lock then. */
-static void unguard(int guard)
+static int by_number(const void *a, const void *b)
 {
-	if (guard >= 0 && flock(guard, LOCK_EX | LOCK_NB) == 0)
-		nft_unguard();
+	return *(const int *)a - *(const int *)b;
 }
 
-static void close_all_but(int a, int b)
+/* keep: -1 for none. */
+static void close_all_but(int *keep, size_t n)
 {
-	unsigned lo = (unsigned)MIN(a, b), hi = (unsigned)MAX(a, b);
+	unsigned from = 0;
 
-	if (b < 0)
-		lo = hi = (unsigned)a;
-	if (lo > 0)
-		close_range(0, lo - 1, 0);
-	if (hi > lo + 1)
-		close_range(lo + 1, hi - 1, 0);
-	close_range(hi + 1, UINT_MAX, 0);
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < 0)
+			continue;
+		if ((unsigned)keep[i] > from)
+			close_range(from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
+	}
+	close_range(from, UINT_MAX, 0);
+}
+
+/* What the helper does. A bridge that has lost its last port is often wanted again at once: it is given a moment. */
+static void retire(int table, int guard, int reaper, const char *run_dir)
+{
+	setsid();			/* a Ctrl-C meant for us is not for it */
+	close_all_but((int[]){ table, guard, reaper }, 3);
+	if (table >= 0)
+		close(table);
+	nft_unguard(guard);
+	if (guard >= 0)
+		close(guard);
+	if (reaper < 0)
+		return;
+	nanosleep(&(struct timespec){ .tv_nsec = LINGER_NS }, NULL);
+	close(reaper);			/* first: whoever comes now waits again */
+	network_sweep(run_dir);
 }
 
 /*
- * The kernel takes 10 ms and more to remove a table or a rule (synchronize_rcu), in the last
- * close() of the socket or in the exit of its process. A grandchild of ours does it, so that nobody
- * has to wait.
+ * The kernel takes 10 ms and more to remove a table, a rule or a link (synchronize_rcu), a table in the last close() of
+ * its socket or in the exit of its process. A grandchild of ours does it, so that nobody has to wait.
  */
-static void retire(int table, int guard)
+void net_retire(int table, int guard, const char *run_dir)
 {
+	auto_fd int reaper = run_dir ? network_reaper(run_dir) : -1;
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		if (fork() == 0) {
-			setsid();		/* a Ctrl-C meant for us is not for it */
-			close_all_but(table, guard);
-			unguard(guard);
-		}
+		if (fork() == 0)
+			retire(table, guard, reaper, run_dir);
 		_exit(0);
 	}
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	if (pid < 0)
-		unguard(guard);
+		nft_unguard(guard);
 }
 
 void net_host_free(struct net_host *h)
@@ -126,7 +144,7 @@ void net_host_free(struct net_host *h)
 		net_free(n);
 	}
 	if (h->table.fd >= 0)
-		retire(h->table.fd, h->guard);
+		net_retire(h->table.fd, h->guard, NULL);
 	if (h->guard >= 0)
 		close(h->guard);
 	nl_close(&h->table);
@@ -137,34 +155,6 @@ void net_host_free(struct net_host *h)
 }
 
 /* ---- what the host must have ---- */
-
-static bool sysctl_is(const char *path, char value)
-{
-	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char c;
-
-	return fd >= 0 && read(fd, &c, 1) == 1 && c == value;
-}
-
-static int sysctl_put(const char *path, const char *value, struct err *e)
-{
-	auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		return err_sys(e, "write %s to %s", value, path);
-	return 0;
-}
-
-/* A setting of one link; a kernel without that protocol has no such file, and needs none. */
-static int link_sysctl(const char *family, const char *link, const char *key, const char *value,
-		       struct err *e)
-{
-	auto_free char *path = xasprintf("/proc/sys/net/%s/conf/%s/%s", family, link, key);
-
-	if (access(path, F_OK) < 0 || sysctl_is(path, value[0]))
-		return 0;
-	return sysctl_put(path, value, e);
-}
 
 bool net_can_bridge(struct err *why)
 {
@@ -224,16 +214,6 @@ static int choose_subnet(struct net_host *h, struct str usable, struct err *e)
 	return 0;
 }
 
-/* The lock is shared by all that need the accepts: whoever gets it alone may take them away. */
-static void guard(struct net_host *h, const struct nft_table *t)
-{
-	auto_free char *path = xasprintf("%s/guard", h->run_dir);
-	auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd >= 0 && flock(fd, LOCK_SH) == 0 && nft_guard(t))
-		h->guard = take_fd(&fd);
-}
-
 /* Once per process, before its first link. */
 static int host_open(struct net_host *h, struct err *e)
 {
@@ -250,7 +230,7 @@ static int host_open(struct net_host *h, struct err *e)
 		t.resolver = resolv_loopback(buf_view(&servers));
 	if (choose_subnet(h, buf_view(&usable), e) < 0)
 		return -1;
-	if (!sysctl_is(FORWARD, '1') && sysctl_put(FORWARD, "1\n", e) < 0) {
+	if (!sysctl_is(FORWARD, '1') && sysctl_write(FORWARD, "1\n", e) < 0) {
 		e->kind = ERR_DENIED;
 		return err_hint(e, FORWARD_HINT);
 	}
@@ -259,7 +239,7 @@ static int host_open(struct net_host *h, struct err *e)
 	h->resolver = t.resolver.s_addr != 0;
 	if (nft_open(&t, &h->table, e) < 0)
 		return -1;
-	guard(h, &t);
+	h->guard = nft_guard(h->run_dir, t.resolver, &h->table);
 	return 0;
 }
 
@@ -267,16 +247,16 @@ static int host_open(struct net_host *h, struct err *e)
 
 /* Runs in the new namespace; arg: a socket of it. Own networks have no IPv6; ports and ping are for
  * all, as Docker has it: where /proc is read-only, or these groups do not exist, a comfort less. */
-static int prepare(void *arg, struct err *e)
+int net_prepare(void *arg, struct err *e)
 {
 	struct nl *inside = arg;
 	auto_err struct err ignored = { 0 };
 
 	if (nl_open(NETLINK_ROUTE, inside, e) < 0 || link_up(inside, LINK_LOOPBACK, e) < 0)
 		return -1;
-	(void)!link_sysctl("ipv6", "default", "disable_ipv6", "1", &ignored);
-	(void)!sysctl_put("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", &ignored);
-	(void)!sysctl_put("/proc/sys/net/ipv4/ping_group_range", "0 2147483647", &ignored);
+	(void)!sysctl_link("ipv6", "default", "disable_ipv6", "1", &ignored);
+	(void)!sysctl_write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", &ignored);
+	(void)!sysctl_write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647", &ignored);
 	return 0;
 }
 
@@ -300,8 +280,8 @@ static int host_end(struct net_host *h, struct net *n, struct err *e)
 	}
 	err_clear(e);			/* of names that were taken */
 	n->gateway = ipam_addr(h->subnet, 1);
-	if (link_sysctl("ipv6", name, "disable_ipv6", "1", e) < 0 ||
-	    (h->resolver && link_sysctl("ipv4", name, "route_localnet", "1", e) < 0) ||
+	if (sysctl_link("ipv6", name, "disable_ipv6", "1", e) < 0 ||
+	    (h->resolver && sysctl_link("ipv4", name, "route_localnet", "1", e) < 0) ||
 	    link_index(&h->links, name, &index, e) < 0)
 		return -1;
 	return link_add_addr(&h->links, index, n->gateway, n->addr, e);
@@ -352,7 +332,7 @@ int net_open(struct net_host *h, enum net_kind kind, struct net **ret, struct er
 	}
 	n = xcalloc(1, sizeof(*n));
 	*n = (struct net){ .host = h, .kind = kind, .fd = -1 };
-	r = ns_net_new(prepare, &inside, &n->fd, e);
+	r = ns_net_new(net_prepare, &inside, &n->fd, e);
 	if (r == 0 && kind == NET_BRIDGE)
 		r = bridge(h, &inside, n, e);
 	nl_close(&inside);

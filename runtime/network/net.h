@@ -43,6 +43,16 @@ NODISCARD bool net_can_bridge(struct err *why);
 NODISCARD int net_open(struct net_host *h, enum net_kind kind, struct net **ret, struct err *e);
 void net_close(struct net *n, bool reuse);	/* NULL is fine */
 
+/* What every namespace of ours begins with; runs inside it (ns_net_new()). inside: a struct nl, opened there. */
+NODISCARD int net_prepare(void *inside, struct err *e);
+
+/*
+ * Let a helper process, which outlives us, do what takes the kernel long: close the table, take the guard away (nft.h;
+ * -1: there is none) and then, with run_dir, after a moment remove bridges that nobody uses (bridge.h). Both fds stay
+ * the caller's, who closes them now.
+ */
+void net_retire(int table, int guard, const char *run_dir);
+
 int net_fd(const struct net *n);		/* the namespace; borrowed */
 struct in_addr net_addr(const struct net *n);	/* of eth0, or 0.0.0.0 */
 struct in_addr net_gateway(const struct net *n);

@@ -2,246 +2,63 @@
 /* The packet filter rules of this process's networks, by nfnetlink. */
 #include "runtime/network/nft.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_nat.h>
-#include <linux/netfilter/nf_tables.h>
+#include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
+#include <sys/file.h>
+
+#include "runtime/network/nft_msg.h"
 
 #define TABLE "tare-"
-/* Userdata of the rules that we put into others' chains: nft shows a comment "tare". */
-#define MARK "\0\5tare"
-#define PRIO_RAW (-300)			/* NF_IP_PRI_RAW, before connections are known */
-#define PRIO_DSTNAT (-100)
-#define PRIO_FILTER 0
-#define PRIO_SRCNAT 100
-#define CT_STATE(n) (1u << ((n) % IP_CT_IS_REPLY + 1))	/* the kernel's NF_CT_STATE_BIT */
-
-/* ---- messages ---- */
-
-static void begin(struct nl_batch *b, uint16_t type, uint16_t flags, uint8_t family)
-{
-	const struct nfgenmsg g = { .nfgen_family = family, .version = NFNETLINK_V0 };
-
-	nl_begin(b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, &g, sizeof(g));
-}
-
-/* NFNL_MSG_BATCH_x around the messages: all of them happen, or none. */
-static void batch_edge(struct nl_batch *b, uint16_t type)
-{
-	const struct nfgenmsg g = { .version = NFNETLINK_V0,
-				    .res_id = htons(NFNL_SUBSYS_NFTABLES) };
-
-	nl_begin(b, type, 0, &g, sizeof(g));
-	nl_end(b);
-}
-
-static void put_table(struct nl_batch *b, const char *table)
-{
-	begin(b, NFT_MSG_NEWTABLE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, NFPROTO_IPV4);
-	nl_attr_str(b, NFTA_TABLE_NAME, table);
-	nl_attr_be32(b, NFTA_TABLE_FLAGS, NFT_TABLE_F_OWNER);
-	nl_end(b);
-}
-
-static void put_chain(struct nl_batch *b, const char *table, const char *chain, const char *type,
-		      uint32_t hook, int32_t prio)
-{
-	size_t at;
-
-	begin(b, NFT_MSG_NEWCHAIN, NLM_F_ACK | NLM_F_CREATE, NFPROTO_IPV4);
-	nl_attr_str(b, NFTA_CHAIN_TABLE, table);
-	nl_attr_str(b, NFTA_CHAIN_NAME, chain);
-	at = nl_nest(b, NFTA_CHAIN_HOOK);
-	nl_attr_be32(b, NFTA_HOOK_HOOKNUM, hook);
-	nl_attr_be32(b, NFTA_HOOK_PRIORITY, (uint32_t)prio);
-	nl_unnest(b, at);
-	nl_attr_str(b, NFTA_CHAIN_TYPE, type);
-	nl_end(b);
-}
-
-/* ---- expressions; all values go through register 1 ---- */
-
-struct rule { size_t list; };
-
-static struct rule rule_begin(struct nl_batch *b, uint8_t family, const char *table,
-			      const char *chain, uint16_t where)
-{
-	begin(b, NFT_MSG_NEWRULE, NLM_F_ACK | NLM_F_CREATE | where, family);
-	nl_attr_str(b, NFTA_RULE_TABLE, table);
-	nl_attr_str(b, NFTA_RULE_CHAIN, chain);
-	return (struct rule){ nl_nest(b, NFTA_RULE_EXPRESSIONS) };
-}
-
-static void rule_end(struct nl_batch *b, struct rule r, bool marked)
-{
-	nl_unnest(b, r.list);
-	if (marked)
-		nl_attr(b, NFTA_RULE_USERDATA, MARK, sizeof(MARK));
-	nl_end(b);
-}
-
-struct expr { size_t elem, data; };
-
-static struct expr expr_begin(struct nl_batch *b, const char *name)
-{
-	struct expr x = { .elem = nl_nest(b, NFTA_LIST_ELEM) };
-
-	nl_attr_str(b, NFTA_EXPR_NAME, name);
-	x.data = nl_nest(b, NFTA_EXPR_DATA);
-	return x;
-}
-
-static void expr_end(struct nl_batch *b, struct expr x)
-{
-	nl_unnest(b, x.data);
-	nl_unnest(b, x.elem);
-}
-
-static void expr_value(struct nl_batch *b, uint16_t type, const void *p, size_t n)
-{
-	size_t at = nl_nest(b, type);
-
-	nl_attr(b, NFTA_DATA_VALUE, p, n);
-	nl_unnest(b, at);
-}
-
-static void load_meta(struct nl_batch *b, uint32_t key)
-{
-	struct expr x = expr_begin(b, "meta");
-
-	nl_attr_be32(b, NFTA_META_DREG, NFT_REG_1);
-	nl_attr_be32(b, NFTA_META_KEY, key);
-	expr_end(b, x);
-}
-
-static void load_packet(struct nl_batch *b, uint32_t base, uint32_t offset, uint32_t n)
-{
-	struct expr x = expr_begin(b, "payload");
-
-	nl_attr_be32(b, NFTA_PAYLOAD_DREG, NFT_REG_1);
-	nl_attr_be32(b, NFTA_PAYLOAD_BASE, base);
-	nl_attr_be32(b, NFTA_PAYLOAD_OFFSET, offset);
-	nl_attr_be32(b, NFTA_PAYLOAD_LEN, n);
-	expr_end(b, x);
-}
-
-static void compare(struct nl_batch *b, uint32_t op, const void *p, size_t n)
-{
-	struct expr x = expr_begin(b, "cmp");
-
-	nl_attr_be32(b, NFTA_CMP_SREG, NFT_REG_1);
-	nl_attr_be32(b, NFTA_CMP_OP, op);
-	expr_value(b, NFTA_CMP_DATA, p, n);
-	expr_end(b, x);
-}
-
-/* key NFT_META_IIFNAME or OIFNAME; a comparison without the NUL is one of the beginning. */
-static void match_link(struct nl_batch *b, uint32_t key, uint32_t op, const char *prefix)
-{
-	load_meta(b, key);
-	compare(b, op, prefix, strlen(prefix));
-}
-
-/* The first n bytes of an address in the IPv4 header: offset 12 the source, 16 the destination. */
-static void match_addr(struct nl_batch *b, uint32_t offset, struct in_addr a, uint32_t n)
-{
-	load_packet(b, NFT_PAYLOAD_NETWORK_HEADER, offset, n);
-	compare(b, NFT_CMP_EQ, &a, n);
-}
-
-static void match_answer(struct nl_batch *b)
-{
-	const uint32_t states = CT_STATE(IP_CT_ESTABLISHED) | CT_STATE(IP_CT_RELATED), none = 0;
-	struct expr x = expr_begin(b, "ct");
-
-	nl_attr_be32(b, NFTA_CT_DREG, NFT_REG_1);
-	nl_attr_be32(b, NFTA_CT_KEY, NFT_CT_STATE);
-	expr_end(b, x);
-	x = expr_begin(b, "bitwise");
-	nl_attr_be32(b, NFTA_BITWISE_SREG, NFT_REG_1);
-	nl_attr_be32(b, NFTA_BITWISE_DREG, NFT_REG_1);
-	nl_attr_be32(b, NFTA_BITWISE_LEN, 4);
-	expr_value(b, NFTA_BITWISE_MASK, &states, 4);
-	expr_value(b, NFTA_BITWISE_XOR, &none, 4);
-	expr_end(b, x);
-	compare(b, NFT_CMP_NEQ, &none, 4);
-}
-
-static void verdict(struct nl_batch *b, int code)
-{
-	struct expr x = expr_begin(b, "immediate");
-	size_t data, v;
-
-	nl_attr_be32(b, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-	data = nl_nest(b, NFTA_IMMEDIATE_DATA);
-	v = nl_nest(b, NFTA_DATA_VERDICT);
-	nl_attr_be32(b, NFTA_VERDICT_CODE, (uint32_t)code);
-	nl_unnest(b, v);
-	nl_unnest(b, data);
-	expr_end(b, x);
-}
+#define ALL_LINKS "tare"		/* what the names of all our links begin with: builds' and bridges' */
 
 /* ---- our table ---- */
 
 static void put_forward(struct nl_batch *b, const char *table, const struct nft_table *t)
 {
-	struct rule r;
+	struct nft_rule r;
 
-	put_chain(b, table, "forward", "filter", NF_INET_FORWARD, PRIO_FILTER);
-	r = rule_begin(b, NFPROTO_IPV4, table, "forward", NLM_F_APPEND);
-	match_link(b, NFT_META_IIFNAME, NFT_CMP_EQ, t->link);
-	verdict(b, NF_ACCEPT);
-	rule_end(b, r, false);
-	r = rule_begin(b, NFPROTO_IPV4, table, "forward", NLM_F_APPEND);
-	match_link(b, NFT_META_OIFNAME, NFT_CMP_EQ, t->link);
-	match_answer(b);
-	verdict(b, NF_ACCEPT);
-	rule_end(b, r, false);
-	r = rule_begin(b, NFPROTO_IPV4, table, "forward", NLM_F_APPEND);
-	match_link(b, NFT_META_OIFNAME, NFT_CMP_EQ, t->link);
-	verdict(b, NF_DROP);
-	rule_end(b, r, false);
+	nft_put_chain(b, NFPROTO_IPV4, table, "forward", "filter", NF_INET_FORWARD, NFT_PRIO_FILTER);
+	r = nft_rule_begin(b, NFPROTO_IPV4, table, "forward", NLM_F_APPEND);
+	nft_match_link(b, NFT_META_IIFNAME, NFT_CMP_EQ, t->link);
+	nft_verdict(b, NF_ACCEPT);
+	nft_rule_end(b, r, false);
+	r = nft_rule_begin(b, NFPROTO_IPV4, table, "forward", NLM_F_APPEND);
+	nft_match_link(b, NFT_META_OIFNAME, NFT_CMP_EQ, t->link);
+	nft_match_answer(b);
+	nft_verdict(b, NF_ACCEPT);
+	nft_rule_end(b, r, false);
+	r = nft_rule_begin(b, NFPROTO_IPV4, table, "forward", NLM_F_APPEND);
+	nft_match_link(b, NFT_META_OIFNAME, NFT_CMP_EQ, t->link);
+	nft_verdict(b, NF_DROP);
+	nft_rule_end(b, r, false);
 }
 
 static void put_masquerade(struct nl_batch *b, const char *table, const struct nft_table *t)
 {
-	struct rule r;
+	struct nft_rule r;
 
-	put_chain(b, table, "postrouting", "nat", NF_INET_POST_ROUTING, PRIO_SRCNAT);
-	r = rule_begin(b, NFPROTO_IPV4, table, "postrouting", NLM_F_APPEND);
-	match_link(b, NFT_META_OIFNAME, NFT_CMP_NEQ, t->link);
-	match_addr(b, 12, t->subnet, 3);
-	expr_end(b, expr_begin(b, "masq"));
-	rule_end(b, r, false);
+	nft_put_chain(b, NFPROTO_IPV4, table, "postrouting", "nat", NF_INET_POST_ROUTING, NFT_PRIO_SRCNAT);
+	r = nft_rule_begin(b, NFPROTO_IPV4, table, "postrouting", NLM_F_APPEND);
+	nft_match_link(b, NFT_META_OIFNAME, NFT_CMP_NEQ, t->link);
+	nft_match_addr4(b, 12, t->subnet, 3);
+	nft_masquerade(b);
+	nft_rule_end(b, r, false);
 }
 
 static void redirect_dns(struct nl_batch *b, const char *table, const struct nft_table *t,
 			 uint8_t protocol)
 {
-	const uint16_t port = htons(53);
-	struct rule r = rule_begin(b, NFPROTO_IPV4, table, "prerouting", NLM_F_APPEND);
-	struct expr x;
+	struct nft_rule r = nft_rule_begin(b, NFPROTO_IPV4, table, "prerouting", NLM_F_APPEND);
+	struct addr resolver = { .family = AF_INET };
 
-	match_link(b, NFT_META_IIFNAME, NFT_CMP_EQ, t->link);
-	match_addr(b, 16, t->asked, 4);
-	load_meta(b, NFT_META_L4PROTO);
-	compare(b, NFT_CMP_EQ, &protocol, 1);
-	load_packet(b, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2);
-	compare(b, NFT_CMP_EQ, &port, 2);
-	x = expr_begin(b, "immediate");
-	nl_attr_be32(b, NFTA_IMMEDIATE_DREG, NFT_REG_1);
-	expr_value(b, NFTA_IMMEDIATE_DATA, &t->resolver, 4);
-	expr_end(b, x);
-	x = expr_begin(b, "nat");
-	nl_attr_be32(b, NFTA_NAT_TYPE, NFT_NAT_DNAT);
-	nl_attr_be32(b, NFTA_NAT_FAMILY, NFPROTO_IPV4);
-	nl_attr_be32(b, NFTA_NAT_REG_ADDR_MIN, NFT_REG_1);
-	expr_end(b, x);
-	rule_end(b, r, false);
+	memcpy(resolver.b, &t->resolver, 4);
+	nft_match_link(b, NFT_META_IIFNAME, NFT_CMP_EQ, t->link);
+	nft_match_addr4(b, 16, t->asked, 4);
+	nft_match_port(b, protocol, 53);
+	nft_dnat(b, &resolver, 0);
+	nft_rule_end(b, r, false);
 }
 
 /* Our links then take packets for 127.0.0.0/8 (route_localnet): only those that we redirect
@@ -249,15 +66,15 @@ static void redirect_dns(struct nl_batch *b, const char *table, const struct nft
 static void put_resolver(struct nl_batch *b, const char *table, const struct nft_table *t)
 {
 	const struct in_addr loopback = { htonl(INADDR_LOOPBACK) };
-	struct rule r;
+	struct nft_rule r;
 
-	put_chain(b, table, "raw", "filter", NF_INET_PRE_ROUTING, PRIO_RAW);
-	r = rule_begin(b, NFPROTO_IPV4, table, "raw", NLM_F_APPEND);
-	match_link(b, NFT_META_IIFNAME, NFT_CMP_EQ, t->link);
-	match_addr(b, 16, loopback, 1);
-	verdict(b, NF_DROP);
-	rule_end(b, r, false);
-	put_chain(b, table, "prerouting", "nat", NF_INET_PRE_ROUTING, PRIO_DSTNAT);
+	nft_put_chain(b, NFPROTO_IPV4, table, "raw", "filter", NF_INET_PRE_ROUTING, NFT_PRIO_RAW);
+	r = nft_rule_begin(b, NFPROTO_IPV4, table, "raw", NLM_F_APPEND);
+	nft_match_link(b, NFT_META_IIFNAME, NFT_CMP_EQ, t->link);
+	nft_match_addr4(b, 16, loopback, 1);
+	nft_verdict(b, NF_DROP);
+	nft_rule_end(b, r, false);
+	nft_put_chain(b, NFPROTO_IPV4, table, "prerouting", "nat", NF_INET_PRE_ROUTING, NFT_PRIO_DSTNAT);
 	redirect_dns(b, table, t, IPPROTO_UDP);
 	redirect_dns(b, table, t, IPPROTO_TCP);
 }
@@ -267,13 +84,13 @@ static int make_table(struct nl *s, const char *table, const struct nft_table *t
 	struct nl_batch b = { 0 };
 	int r;
 
-	batch_edge(&b, NFNL_MSG_BATCH_BEGIN);
-	put_table(&b, table);
+	nft_edge(&b, NFNL_MSG_BATCH_BEGIN);
+	nft_put_table(&b, NFPROTO_IPV4, table, true);
 	put_forward(&b, table, t);
 	put_masquerade(&b, table, t);
 	if (t->resolver.s_addr)
 		put_resolver(&b, table, t);
-	batch_edge(&b, NFNL_MSG_BATCH_END);
+	nft_edge(&b, NFNL_MSG_BATCH_END);
 	r = nl_send(s, &b, e);
 	buf_done(&b.b);
 	return r;
@@ -397,8 +214,8 @@ static void take_marked(void *arg, uint16_t type, const void *p, size_t n)
 		return;
 	data = nl_find(p, n, NFTA_RULE_USERDATA);
 	handle = nl_find(p, n, NFTA_RULE_HANDLE);
-	if (!data || nl_size(data) != sizeof(MARK) ||
-	    memcmp(nl_data(data), MARK, sizeof(MARK)) != 0 || !handle ||
+	if (!data || nl_size(data) != sizeof(NFT_MARK) ||
+	    memcmp(nl_data(data), NFT_MARK, sizeof(NFT_MARK)) != 0 || !handle ||
 	    nl_size(handle) != sizeof(be))
 		return;
 	memcpy(&be, nl_data(handle), sizeof(be));
@@ -416,7 +233,7 @@ static int list(struct nl *s, uint16_t what, nl_fn *fn, struct foreigns *ret, st
 		struct nl_batch b = { 0 };
 
 		foreigns_done(ret);
-		begin(&b, what, NLM_F_DUMP, NFPROTO_UNSPEC);
+		nft_begin(&b, what, NLM_F_DUMP, NFPROTO_UNSPEC);
 		nl_end(&b);
 		r = nl_dump(s, &b, fn, ret, e);
 		buf_done(&b.b);
@@ -431,23 +248,23 @@ static int list(struct nl *s, uint16_t what, nl_fn *fn, struct foreigns *ret, st
 static void guard_chain(struct nl_batch *b, const struct foreign *f, const struct nft_table *t)
 {
 	const uint8_t v4 = NFPROTO_IPV4;
-	struct rule r = rule_begin(b, f->family, f->table, f->chain, 0);
+	struct nft_rule r = nft_rule_begin(b, f->family, f->table, f->chain, 0);
 
-	match_link(b, NFT_META_IIFNAME, NFT_CMP_EQ, t->link);
+	nft_match_link(b, NFT_META_IIFNAME, NFT_CMP_EQ, ALL_LINKS);
 	if (f->hook == NF_INET_LOCAL_IN && f->family == NFPROTO_INET) {
-		load_meta(b, NFT_META_NFPROTO);
-		compare(b, NFT_CMP_EQ, &v4, 1);
+		nft_load_meta(b, NFT_META_NFPROTO);
+		nft_compare(b, NFT_CMP_EQ, &v4, 1);
 	}
 	if (f->hook == NF_INET_LOCAL_IN)
-		match_addr(b, 16, t->resolver, 4);
-	verdict(b, NF_ACCEPT);
-	rule_end(b, r, true);
+		nft_match_addr4(b, 16, t->resolver, 4);
+	nft_verdict(b, NF_ACCEPT);
+	nft_rule_end(b, r, true);
 	if (f->hook == NF_INET_LOCAL_IN)
 		return;
-	r = rule_begin(b, f->family, f->table, f->chain, 0);
-	match_link(b, NFT_META_OIFNAME, NFT_CMP_EQ, t->link);
-	verdict(b, NF_ACCEPT);
-	rule_end(b, r, true);
+	r = nft_rule_begin(b, f->family, f->table, f->chain, 0);
+	nft_match_link(b, NFT_META_OIFNAME, NFT_CMP_EQ, ALL_LINKS);
+	nft_verdict(b, NF_ACCEPT);
+	nft_rule_end(b, r, true);
 }
 
 typedef void put_fn(struct nl_batch *b, const struct foreign *f, const struct nft_table *t);
@@ -459,10 +276,10 @@ static bool transact(struct nl *s, put_fn *put, const struct foreign *f, size_t 
 	struct nl_batch b = { 0 };
 	bool ok;
 
-	batch_edge(&b, NFNL_MSG_BATCH_BEGIN);
+	nft_edge(&b, NFNL_MSG_BATCH_BEGIN);
 	for (size_t i = 0; i < n; i++)
 		put(&b, &f[i], t);
-	batch_edge(&b, NFNL_MSG_BATCH_END);
+	nft_edge(&b, NFNL_MSG_BATCH_END);
 	ok = nl_send(s, &b, &e) == 0;
 	buf_done(&b.b);
 	return ok;
@@ -481,7 +298,7 @@ static void each(struct nl *s, put_fn *put, const struct foreigns *fs, const str
 static void put_delete(struct nl_batch *b, const struct foreign *f,
 		       const struct nft_table *t UNUSED)
 {
-	begin(b, NFT_MSG_DELRULE, NLM_F_ACK, f->family);
+	nft_begin(b, NFT_MSG_DELRULE, NLM_F_ACK, f->family);
 	nl_attr_str(b, NFTA_RULE_TABLE, f->table);
 	nl_attr_str(b, NFTA_RULE_CHAIN, f->chain);
 	nl_attr(b, NFTA_RULE_HANDLE, &f->handle, sizeof(f->handle));
@@ -522,25 +339,20 @@ static int obstacles(struct nl *s, const struct nft_table *t, struct foreigns *r
 	return (int)n;
 }
 
-bool nft_guard(const struct nft_table *t)
+static bool put_guard(struct nl *s, const struct nft_table *t)
 {
 	auto_err struct err e = { 0 };
 	struct foreigns fs = { 0 };
 	bool any = false;
-	struct nl s;
-	int n;
+	int n = obstacles(s, t, &fs, &any, &e);
 
-	if (nl_open(NETLINK_NETFILTER, &s, &e) < 0)
-		return false;
-	n = obstacles(&s, t, &fs, &any, &e);
 	if (n > 0)
-		each(&s, guard_chain, &(struct foreigns){ fs.v, (size_t)n }, t);
-	nl_close(&s);
+		each(s, guard_chain, &(struct foreigns){ fs.v, (size_t)n }, t);
 	foreigns_done(&fs);
 	return any;
 }
 
-void nft_unguard(void)
+static void unguard(void)
 {
 	auto_err struct err e = { 0 };
 	struct foreigns marked = { 0 };
@@ -552,4 +364,21 @@ void nft_unguard(void)
 		each(&s, put_delete, &marked, NULL);
 	nl_close(&s);
 	foreigns_done(&marked);
+}
+
+/* The lock is shared by all that need the accepts: whoever gets it alone may take them away. */
+int nft_guard(const char *run_dir, struct in_addr resolver, struct nl *s)
+{
+	const struct nft_table t = { .link = ALL_LINKS, .resolver = resolver };
+	auto_free char *path = xasprintf("%s/guard", run_dir);
+	auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd >= 0 && flock(fd, LOCK_SH) == 0 && put_guard(s, &t) ? take_fd(&fd) : -1;
+}
+
+/* The last process that needs the accepts takes them away: nobody else holds the lock then. */
+void nft_unguard(int guard)
+{
+	if (guard >= 0 && flock(guard, LOCK_EX | LOCK_NB) == 0)
+		unguard();
 }

@@ -32,12 +32,13 @@ NODISCARD int nft_open(const struct nft_table *t, struct nl *s, struct err *e);
 /*
  * Where the host's own firewall may drop what we forward (a base chain of another table on the
  * forward hook, with policy drop or with rules; likewise on the input hook for the resolver),
- * nft_guard() puts an accept for our links in front; false: there is no such chain. nft_unguard()
- * takes these rules out again, also those that a killed process left. Both are best effort: what
- * cannot be changed stays. The caller sees to it that nobody unguards while another process needs
- * it.
+ * nft_guard() puts an accept for our links in front, and returns a lock: a fd, shared by all processes
+ * that need it; -1: there is no such chain. nft_unguard() takes these rules out again, also those that a
+ * killed process left, if nobody else holds the lock; then close the fd. s: a netfilter socket that is open
+ * anyway, since the kernel takes long to close one. Both are best effort: what
+ * cannot be changed stays.
  */
-bool nft_guard(const struct nft_table *t);
-void nft_unguard(void);
+int nft_guard(const char *run_dir, struct in_addr resolver, struct nl *s);
+void nft_unguard(int guard);
 
 #endif

@@ -42,8 +42,17 @@ def host_links():
     return set(os.listdir("/sys/class/net"))
 
 
+def host_link(index):
+    """The name of the host's link with this index, or None."""
+    for d in pathlib.Path("/sys/class/net").iterdir():
+        with contextlib.suppress(OSError):
+            if (d / "ifindex").read_text().strip() == str(index):
+                return d.name
+    return None
+
+
 def our_links():
-    return {l for l in host_links() if re.fullmatch(r"tare\d+", l)}
+    return {l for l in host_links() if l.startswith("tare")}
 
 
 def links_inside(text):
@@ -64,7 +73,7 @@ def test_bridge_is_the_default(tare, busybox, web):
              "ip addr; ip route; cat /etc/hosts; " + GET_GATEWAY.format(web))
     assert links_inside(r.out) == {"lo", "eth0"}
     assert re.search(rf"default via {GATEWAY} dev eth0", r.out)
-    own = re.search(r"inet (10\.\S+) peer", r.out).group(1)
+    own = re.search(r"inet (10\.\S+)/24", r.out).group(1)
     assert f"hello {own}\n" in r.out
     assert re.search(rf"^{re.escape(own)}\t[0-9a-f]{{12}}$", r.out, re.M)
     assert "inet6" not in r.out.split("eth0")[1]
@@ -111,33 +120,41 @@ def test_containers_side_by_side(tare, busybox):
     """Each has an address of its own, and reaches the others."""
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(tare.start("run", "--rm", "--init", busybox, "sh", "-c",
-                   "ip addr show eth0; mkdir /www; echo answer >/www/index.html; exec httpd -f -p 80 -h /www"))
+                   "echo end $(cat /sys/class/net/eth0/iflink); ip addr show eth0; mkdir /www; echo answer >/www/index.html; exec httpd -f -p 80 -h /www"))
                    for _ in range(3)]
         for s in servers:
-            s.expect(" peer ")
-        own = [re.search(r"inet (10\.\S+) peer", s.out).group(1) for s in servers]
-        assert len(set(own)) == 3
+            s.expect("/24 ")
+        own = [re.search(r"inet (10\.\S+)/24", s.out).group(1) for s in servers]
+        ends = [re.search(r"end (\d+)", s.out).group(1) for s in servers]
+        assert len(set(own)) == 3 and all(host_link(i) for i in ends)
         get = GET.format("$i", 80)
         r = tare("run", "--rm", busybox, "sh", "-c", f"for i in {' '.join(own)}; do n=0; "
                  f"until {get} | grep answer; do sleep 0.1; n=$((n+1)); [ $n -lt 50 ] || exit 1; done; done")
         assert r.out == "answer\n" * 3
         for s in servers:
             s.stop()
-    wait_for(lambda: not our_links(), what="the links to go")
+    wait_for(lambda: not any(host_link(i) for i in ends), what="the links to go")
+
+
+def tables():
+    return subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout
 
 
 @root
 def test_killed(tare, busybox):
-    """kill -9 of tare takes the container, its link and the table along."""
-    with tare.start("run", "--rm", busybox, "sh", "-c", "echo up; exec sleep 1000") as c:
-        c.expect("up")
-        link = our_links()
-        assert link
-        c.kill(signal.SIGKILL)
-        c.wait()
-    wait_for(lambda: not (our_links() & link), what="the link to go")
-    wait_for(lambda: f"tare-{c.pid}-" not in subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout,
-             what="the table to go")
+    """kill -9 of the monitor takes the container, its link and the table along; the next command takes the bridge."""
+    cid = tare("run", "-d", busybox, "sh", "-c", "cat /sys/class/net/eth0/iflink; exec sleep 1000").out.strip()
+    end = wait_for(lambda: tare("logs", cid).out.strip())
+    pid = tare.inspect(cid)["State"]["Pid"]
+    assert host_link(end).startswith("tarev")
+    assert f"tare-{cid[:12]}" in tables()
+    monitor = int(re.search(r"^PPid:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1))
+    os.kill(monitor, signal.SIGKILL)
+    wait_for(lambda: f"tare-{cid[:12]}" not in tables(), what="the table to go")
+    wait_for(lambda: not host_link(end), what="the link to go")
+    assert tare("ps", "-a", "--format", "{{.State}}").out == "exited\n"
+    tare("rm", cid)
+    tare("run", "--rm", busybox, "true")        # sweeps; what is left is seen at the end of these tests
 
 
 @pytest.mark.parametrize("which", ["user", "user_single"])

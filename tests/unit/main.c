@@ -41,6 +41,7 @@ int main(void)
 		suite_seccomp,
 		suite_userns,
 		suite_net,
+		suite_netpure,
 		suite_container,
 		suite_run_args,
 		suite_sandbox,

@@ -3,7 +3,7 @@
  * runtime/network: pure parts by tables; the rest in namespaces of its own, so that the machine's
  * network is not touched:
  *
- *   world 192.0.2.1 ──veth── host 192.0.2.2 ──tareN── what net_open() makes
+ *   world 192.0.2.1 ──veth── host 192.0.2.2 ──tarerN── what net_open() makes
  */
 #include "runtime/network/net.h"
 

@@ -62,6 +62,7 @@ int suite_userns(void);
 int suite_gc(void);
 int suite_why(void);
 int suite_net(void);
+int suite_netpure(void);
 int suite_container(void);
 int suite_run_args(void);
 int suite_sandbox(void);
