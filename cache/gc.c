@@ -44,6 +44,7 @@
 #include "cache/db.h"
 #include "cache/gc_rows.h"
 #include "cache/lease.h"
+#include "cache/mounted.h"
 #include "cache/pin.h"
 #include "cache/scan.h"
 #include "cache/usage.h"
@@ -150,7 +151,7 @@ static int collect(struct gc *g, struct err *e)
 	auto_tx struct tx tx = { 0 };
 
 	if (db_begin(store_db(g->store), &tx, e) < 0 ||
-	    gc_evict(g->store, g->o, g->pins, &g->r, e) < 0 ||
+	    mounted_sweep(g->store, e) < 0 || gc_evict(g->store, g->o, g->pins, &g->r, e) < 0 ||
 	    gc_sweep_rows(g->store, &g->r, e) < 0 || claim_layers(g, e) < 0 ||
 	    claim_blobs(g, e) < 0)
 		return -1;

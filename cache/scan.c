@@ -76,7 +76,8 @@ static int add_rows(struct store *s, struct scan_layers *l, struct err *e)
 		     "   WHERE il.diff_id = l.diff_id),"
 		     " (SELECT count(DISTINCT manifest) FROM image_layers il JOIN tags"
 		     "   USING (manifest) WHERE il.diff_id = l.diff_id),"
-		     " EXISTS (SELECT 1 FROM keys k WHERE k.diff_id = l.diff_id) "
+		     " EXISTS (SELECT 1 FROM keys k WHERE k.diff_id = l.diff_id),"
+		     " EXISTS (SELECT 1 FROM mounted m WHERE m.diff_id = l.diff_id) "
 		     "FROM layers l ORDER BY 1", BIND_NONE, &st, e) < 0)
 		return -1;
 	while ((r = db_row(&st, e)) > 0) {
@@ -89,6 +90,7 @@ static int add_rows(struct store *s, struct scan_layers *l, struct err *e)
 		y->images = (unsigned)stmt_int(&st, 1);
 		y->tagged = (unsigned)stmt_int(&st, 2);
 		y->key = stmt_int(&st, 3) != 0;
+		y->container = stmt_int(&st, 4) != 0;
 	}
 	return r;
 }

@@ -17,7 +17,7 @@ struct scan_layers {			/* { 0 } is a valid empty one */
 	size_t n;
 };
 
-/* All layers that have a row or files; .container is not set. Names that are no layer's are left
+/* All layers that have a row or files; .container is set for what a user has mounted. Names that are no layer's are left
  * out. */
 NODISCARD int scan_layers(struct store *s, struct scan_layers *ret, struct err *e);
 /* Set .container by containers/<id>/layers (one diff ID in hex a line). */

@@ -50,6 +50,10 @@ static const char *const migrations[] = {
 	"  used INT NOT NULL, PRIMARY KEY (image, repo, digest)) WITHOUT ROWID;"
 	"CREATE INDEX received_digest ON received (digest);"
 	"CREATE INDEX received_manifest ON received (manifest);",
+
+	/* 3: images mounted for a user; boot: the kernel's boot_id, mount: statx(2)'s mnt_id */
+	"CREATE TABLE mounted (path TEXT NOT NULL, diff_id BLOB NOT NULL, boot TEXT NOT NULL, mount INT NOT NULL,"
+	"  PRIMARY KEY (path, diff_id)) WITHOUT ROWID;",
 };
 
 int64_t schema_latest(void)

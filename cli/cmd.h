@@ -14,6 +14,7 @@ extern const struct cmd cmd_df;
 extern const struct cmd cmd_exec;
 extern const struct cmd cmd_gc;
 extern const struct cmd cmd_history;
+extern const struct cmd cmd_image_cat, cmd_image_ls, cmd_image_mount, cmd_image_umount;
 extern const struct cmd cmd_images, cmd_import, cmd_inspect;
 extern const struct cmd cmd_load;
 extern const struct cmd cmd_login, cmd_logout;

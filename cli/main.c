@@ -23,6 +23,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_exec, &cmd_cp, &cmd_export, &cmd_logs, &cmd_attach, &cmd_rename, &cmd_ps, &cmd_rm,
 	&cmd_images, &cmd_inspect, &cmd_history, &cmd_tag, &cmd_rmi,
 	&cmd_pull,
+	&cmd_image_ls, &cmd_image_cat, &cmd_image_mount, &cmd_image_umount,
 	&cmd_save, &cmd_load, &cmd_import,
 	&cmd_login, &cmd_logout, &cmd_mirror_explain,
 	&cmd_volume_create, &cmd_volume_inspect, &cmd_volume_ls, &cmd_volume_prune, &cmd_volume_rm,

@@ -164,3 +164,73 @@ def test_killed_while_loading(tared, archive):
         assert "one" in t.run("x", "cat", "/sym").out
         subprocess.run(["rm", "-rf", t.root], check=True)
     raise AssertionError("no end of points")
+
+
+@pytest.mark.parametrize("form", ["tree", "tar"])
+def test_looking_into_images(tared, archive, form):
+    """image ls and cat, in both forms of layers."""
+    tared.env_extra["TARE_LAYER_FORM"] = form
+    tared("load", "-i", archive)
+    top = tared("image", "ls", "x").out.split()
+    assert "bin" in top and "gone" not in top and top == sorted(top)
+    assert tared("image", "ls", "x:/d").out == "hard\none\n"
+    assert tared("image", "ls", "x:latest:/sym").out == "/sym\n"
+    assert tared("image", "ls", "-l", "x:/opaque/new").out.split()[:3] == ["-rw-r--r--", "0:0", "4"]
+    assert "lrwxrwxrwx" in tared("image", "ls", "-l", "x").out and "sym -> /d/one" in tared("image", "ls", "-l", "x").out
+    assert "opaque/new" in tared("image", "ls", "-R", "x").out.split()
+    assert tared("image", "cat", "x:/sym", "x:/opaque/new").out == "one\nnew\n"
+    tared.fails("image", "cat", "x:/d", says="is a directory")
+    tared.fails("image", "cat", "x:/pipe", says="not a regular file")
+    tared.fails("image", "cat", "x:/no/such", says="no such file")
+    tared.fails("image", "ls", "x:/d/one/below", says="no such file")
+    tared.fails("image", "ls", "nothing", says="no such image")
+    storecheck.check(tared.root)
+
+
+@pytest.mark.parametrize("form", ["tree", "tar"])
+def test_mounting_images(tared, archive, form):
+    """A mounted image is the image, cannot be written, and gc spares it until it is unmounted."""
+    tared.env_extra["TARE_LAYER_FORM"] = form
+    tared("load", "-i", archive)
+    d = tared.scratch / "mnt"
+    tared.fails("image", "mount", "x", d, says="no such directory")
+    d.mkdir()
+    tared("image", "mount", "x", d)
+    try:
+        want = {k: v.mode for k, v in tared.files("x").items()}
+        assert {k: (d / k).lstat().st_mode & 0o7777 for k in want} == {k: m & 0o7777 for k, m in want.items()}
+        assert (d / "d/hard").read_text() == "one\n" and os.readlink(d / "sym") == "/d/one"
+        with pytest.raises(OSError):
+            (d / "new").write_text("x")
+        tared.fails("image", "mount", "x", d, says="already")
+        tared("rmi", "x")
+        tared("gc", "--all")
+        subprocess.run(["sh", "-c", "echo 3 >/proc/sys/vm/drop_caches"], check=True)
+        assert (d / "d/one").read_text() == "one\n" and layer_files(tared)
+        with open(d / "opaque/new"):
+            tared.fails("image", "umount", d, says="in use")
+    finally:
+        tared("image", "umount", "x", d)
+    tared.fails("image", "umount", d, says="no image of this store is mounted")
+    tared("gc", "--all")
+    assert layer_files(tared) == [] and list(d.iterdir()) == []
+
+
+def test_mount_that_somebody_else_ended(tared, archive):
+    tared("load", "-i", archive)
+    d = tared.scratch / "mnt"
+    d.mkdir()
+    tared("image", "mount", "x", d)
+    subprocess.run(["umount", d], check=True)
+    tared("rmi", "x")
+    tared("gc", "--all")
+    assert layer_files(tared) == []
+    tared.fails("image", "umount", d, says="no image of this store is mounted")
+
+
+def test_ordinary_user_looks_into_an_image(as_user, user, busybox_tar):
+    t = as_user(user)
+    t("import", busybox_tar, "busybox")
+    assert "busybox" in t("image", "ls", "busybox:/bin").out.split()
+    assert "root" in t("image", "cat", "busybox:/etc/passwd").out
+    t.fails("image", "mount", "busybox", t.scratch, says="mounting an image needs root")
