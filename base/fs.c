@@ -29,6 +29,11 @@ int fs_open_in(int root, const char *path, int flags, mode_t mode)
 			RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
+int fs_open_plain_in(int root, const char *path, int flags)
+{
+	return open_how(root, *path ? path : ".", flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+}
+
 int fs_open_parent_in(int root, const char *path, const char **name)
 {
 	size_t n = strlen(path);

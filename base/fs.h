@@ -16,6 +16,8 @@
 
 /* Open path as if root were "/": ".." and links stop at it. Returns a fd or -1 with errno. */
 int fs_open_in(int root, const char *path, int flags, mode_t mode);
+/* The same for a path without links: ELOOP if one is there now. */
+int fs_open_plain_in(int root, const char *path, int flags);
 /* The directory that holds path's last component (links followed), and that component. *name points
  * into path; for "/" or "." it is ".". Returns an O_PATH fd or -1 with errno. */
 int fs_open_parent_in(int root, const char *path, const char **name);

@@ -157,14 +157,17 @@ static int imply_dir(struct extract *x, const char *path, struct err *e)
 {
 	const char *name;
 	auto_fd int parent = fs_open_parent_in(x->o.root, path, &name), fd = -1;
-	auto_free char *above = xstrndup(path, (size_t)(name > path ? name - path - 1 : 0));
+	auto_buf struct buf real = { 0 };	/* path without links */
 	bool was_whiteout = false;
 	struct stat st;
 
 	if (parent < 0)
 		return err_sys(e, "open the directory above %s", path);
-	if (keep_time(x, parent, above, e) < 0)
+	if (path_below(x->o.root, parent, &real) < 0)
+		return err_sys(e, "read a path of /proc/self/fd");
+	if (keep_time(x, parent, real.p, e) < 0)
 		return -1;
+	buf_printf(&real, "%s%s", real.n ? "/" : "", name);
 	if (x->o.layer && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && whiteout_is(&st)) {
 		was_whiteout = true;
 		if (unlinkat(parent, name, 0) < 0)
@@ -182,8 +185,8 @@ static int imply_dir(struct extract *x, const char *path, struct err *e)
 		return err_sys(e, "stat %s", path);
 	inodes_see(x->seen, &st, "");
 	if (x->o.now_ns >= 0)
-		push_time(x, path, (struct timespec){ x->o.now_ns / 1000000000, x->o.now_ns % 1000000000 });
-	return was_whiteout ? mark_opaque(x, fd, path, e) : 0;
+		push_time(x, real.p, (struct timespec){ x->o.now_ns / 1000000000, x->o.now_ns % 1000000000 });
+	return was_whiteout ? mark_opaque(x, fd, real.p, e) : 0;
 }
 
 /* dir and all above it exist afterwards; path is beneath root. */
@@ -494,28 +497,31 @@ static int tidy_opaque(int dir, int depth, struct err *e)
 	return 0;
 }
 
+/* What was made at path, unless a later entry put something else there: a link, say, to another directory. */
+static int open_made(const struct extract *x, const char *path, int *ret, struct err *e)
+{
+	*ret = fs_open_plain_in(x->o.root, path, O_RDONLY | O_DIRECTORY);
+	return *ret >= 0 || errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : err_sys(e, "open %s", path);
+}
+
 int extract_end(struct extract *x, struct err *e)
 {
 	forget_parent(x);
 	for (size_t i = 0; i < x->opaque.n; i++) {
-		auto_fd int fd = fs_open_in(x->o.root, x->opaque.v[i], O_RDONLY | O_DIRECTORY, 0);
+		auto_fd int fd = -1;
 
-		if (fd < 0 && errno == ENOENT)
-			continue;	/* replaced by a later entry */
-		if (fd < 0)
-			return err_sys(e, "open %s", x->opaque.v[i]);
-		if (tidy_opaque(fd, 0, e) < 0)
+		if (open_made(x, x->opaque.v[i], &fd, e) < 0)
+			return -1;
+		if (fd >= 0 && opaque_get(fd, x->userns) > 0 && tidy_opaque(fd, 0, e) < 0)
 			return err_wrap(e, "%s", x->opaque.v[i]);
 	}
 	for (size_t i = 0; i < x->ntimes; i++) {
 		struct timespec t[2] = { x->times[i].mtime, x->times[i].mtime };
-		const char *name;
-		auto_fd int dir = fs_open_parent_in(x->o.root, x->times[i].path, &name);
-		struct stat st;
+		auto_fd int fd = -1;
 
-		if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
-			continue;	/* replaced by a later entry */
-		if (utimensat(dir, name, t, AT_SYMLINK_NOFOLLOW) < 0)
+		if (open_made(x, x->times[i].path, &fd, e) < 0)
+			return -1;
+		if (fd >= 0 && futimens(fd, t) < 0)
 			return err_sys(e, "set the time of %s", x->times[i].path);
 	}
 	return 0;

@@ -186,6 +186,7 @@ static int rename_layer(struct layer *l, int dir, struct err *e)
 	if (rename_part(l, dir, ".tar", hex, e) < 0 || rename_part(l, dir, "", hex, e) < 0)
 		return -1;
 	fault_point("layer.renamed");
+	close(take_fd(&l->home));	/* who wants to mount it now looks in layers/ */
 	return 0;
 }
 

@@ -58,14 +58,15 @@ static int changed(const struct out *o, struct err *e)
 static int next_data(void *arg, const void **p, size_t *n, struct err *e)
 {
 	struct out *o = arg;
-	const struct sketch_extra *x = o->node->extra;
+	const struct sketch_extra *x;
 	size_t want = (size_t)MIN(o->left, (uint64_t)CHUNK);
 	ssize_t got = (ssize_t)want;
 
 	*n = 0;
 	*p = o->chunk;
-	if (o->left == 0)
+	if (o->left == 0)	/* a link, a whiteout: there is no node */
 		return 0;
+	x = o->node->extra;
 	if (job_check(o->job, e) < 0)
 		return -1;
 	if (x->data == DATA_BYTES)
@@ -180,10 +181,9 @@ static int put(struct out *o, struct tar_entry *t, struct erofs_node *n, struct 
 	t->nxattrs = o->nxattrs;
 	if (o->x)
 		return extract_put(o->x, t, next_data, o, &made, e);
-	do {
+	while (o->left)
 		if (next_data(o, &p, &got, e) < 0)
 			return -1;
-	} while (got);
 	return 0;
 }
 

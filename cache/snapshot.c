@@ -119,13 +119,39 @@ static int mount_ro(struct snapshot *s, struct err *e)
 	return r;
 }
 
+/* One layer twice in an image (COPY a /, something else, COPY a / again): overlayfs refuses the same directory twice. The
+ * lower one goes: whatever it has or hides, the upper one has or hides as well. */
+static int drop_doubles(struct snapshot *s, struct err *e)
+{
+	auto_free struct stat *st = xcalloc(s->nlayers + 1, sizeof(*st));
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->nlayers; i++)
+		if (fstat(layer_fd(s->layers[i]), &st[i]) < 0)
+			return err_sys(e, "stat a layer");
+	for (size_t i = 0; i < s->nlayers; i++) {
+		struct layer *l = s->layers[i];
+		bool again = false;
+
+		for (size_t k = i + 1; k < s->nlayers && !again; k++)
+			again = st[i].st_dev == st[k].st_dev && st[i].st_ino == st[k].st_ino;
+		s->layers[i] = NULL;
+		if (again)
+			layer_unref(l);
+		else
+			s->layers[n++] = l;
+	}
+	s->nlayers = n;
+	return 0;
+}
+
 /* All layers are directories afterwards. */
-static int mount_each(const struct snapshot *s, struct err *e)
+static int mount_each(struct snapshot *s, struct err *e)
 {
 	for (size_t i = 0; i < s->nlayers; i++)
 		if (layer_mount(s->layers[i], e) < 0)
 			return -1;
-	return 0;
+	return drop_doubles(s, e);
 }
 
 static struct snapshot *snapshot_new(int lease, struct layer *const *layers, size_t n)

@@ -234,3 +234,93 @@ def test_ordinary_user_looks_into_an_image(as_user, user, busybox_tar):
     assert "busybox" in t("image", "ls", "busybox:/bin").out.split()
     assert "root" in t("image", "cat", "busybox:/etc/passwd").out
     t.fails("image", "mount", "busybox", t.scratch, says="mounting an image needs root")
+
+
+def odd_context(t):
+    """Files of every kind, archives among them."""
+    def archive(*members, compress="cf"):
+        def make(path):
+            top = path.parent / f".{path.name}"
+            harness.write_tree(top, dict(members))
+            harness.run(["tar", "-C", top, "--owner=3:3", "--group=4:4", "--mtime=@1500000000", f"-{compress}", path, "."], check=True)
+            shutil.rmtree(top)
+        return make
+
+    ctx = t.context({
+        "a": "a\n", "run": "#!/bin/sh\necho run\n", "big": bytes(range(256)) * 9000, "empty": b"", "suid": ("s", 0o6755),
+        "d/one": "1\n", "d/two": ("2\n", 0o600), "d/hard": harness.hardlink("one"), "d/sym": harness.link("one"),
+        "d/broken": harness.link("/no/where"), "d/deep/er/file": "deep\n", "d/deep/none": None, "d/" + "n" * 255: "long\n",
+        "d/caf\u00e9 \u4e16": "utf\n", "d/fifo": lambda p: os.mkfifo(p),
+        "d/" + "/".join(["p" * 60] * 5) + "/f": "pax\n",
+        "plain.tar": archive(("x", "x\n"), ("s/y", "y\n"), ("s/h", harness.hardlink("y")), ("l", harness.link("s"))),
+        "zip.tar.gz": archive(("x", "z\n"), ("d/q", "q\n"), compress="czf"),
+    })
+    for p in [*sorted(ctx.rglob("*"), reverse=True), ctx]:
+        os.utime(p, (1400000000, 1400000000 + len(p.name)), follow_symlinks=False)
+    return ctx
+
+
+ODD = """\
+FROM busybox AS base
+COPY . /all/
+COPY d /srv/d
+COPY --chown=5:6 --chmod=640 a d/two /srv/
+COPY --link a /linked/a
+COPY --link --chown=9 d /linked/
+COPY --parents d/deep/er/file d/o* /par/
+COPY --exclude=*.tar . /srv/ex/
+COPY a /bin/new
+COPY run /bin/ls2
+COPY a /var/../tmp/./x
+WORKDIR /made/by/workdir
+COPY a b* ./
+COPY <<one <<two /here/
+1 $HOME
+one
+2
+two
+ADD plain.tar /un/
+ADD --chown=7:8 zip.tar.gz plain.tar /un/
+ADD plain.tar /etc/
+ADD --unpack=false plain.tar /un/kept
+RUN ln -s /srv/d /dl && mkdir /old && echo old >/old/f && ln /old/f /old/g && mkfifo /old/p && mknod /old/null c 1 3 && touch -h -d @1600000001 /old/* /dl /old /
+COPY d /dl/
+COPY a /old/f
+COPY a /all/a
+FROM scratch
+COPY --from=base /old /srv /all/
+COPY --from=base --chown=1:1 /old/null /dev/
+COPY --from=base / /root/
+COPY a /
+COPY --chmod=600 a /
+COPY a /
+FROM busybox
+COPY --from=1 / /
+"""
+
+
+def test_both_forms_are_the_same_layers(tare, tared):
+    """COPY, ADD, WORKDIR and import: one sketch, two forms, the same diff IDs and the same tree seen from a container."""
+    got = []
+    for t, form in ((tare, "tree"), (tared, "tar")):
+        t.env_extra["TARE_LAYER_FORM"] = form
+        harness.run([harness.BASES / "busybox", t.scratch / "b.tar"], check=True)
+        t("import", t.scratch / "b.tar", "busybox")
+        ctx = odd_context(t)
+        (t.scratch / "Odd").write_text(ODD)
+        layers = {}
+        for target in ("base", "1", "2"):
+            t.build(ctx, "-f", t.scratch / "Odd", "--target", target, "-t", f"odd{target}")
+            layers[target] = t.layers(f"odd{target}")
+            assert t.saved(f"odd{target}").check()
+        walk = t.run("odd2", "sh", "-c", "cd / && find . -path ./proc -prune -o -path ./sys -prune -o -path ./dev -prune -o -path './etc/*' -prune "
+                     "-o ! -type d -exec stat -c '%n %f %u %g %h %s %Y' {} + | sort; find root all -type f -exec sha256sum {} + | sort").out
+        listed = [l for l in t("image", "ls", "-lR", "odd2").out.splitlines() if l[0] != "d"]
+        got.append((layers, walk, listed))
+        storecheck.check(t.root)
+        t("gc", "--all")
+        storecheck.check(t.root, clean=True)
+    assert got[0][2] == got[1][2]
+    assert got[0][0] == got[1][0]
+    assert got[0][1] == got[1][1]
+    assert len(got[0][1].splitlines()) > 200

@@ -350,6 +350,9 @@ static void test_unpack(void **state)
 		{ "2:l>/etc 0:l/.wh.passwd", NULL }, { "2:l>d 5:d/ 0:l/.wh.x", "d/=755 d/x%0:0 l>d" },
 		{ "3:dev", NULL },	/* 0:0: overlayfs would take it for a deletion */
 		{ "5:d/ 0:d/.wh..wh..opq 0:d/.wh.x 0:d/y@1", "d/=755 d/y=644@1" },
+		/* an opaque directory that a later entry replaces: what is there then is not tidied as it would be */
+		{ "5:d/ 0:d/.wh..wh..opq 2:d>d", "d>d" }, { "5:d/ 0:d/.wh..wh..opq 0:d@f", "d=644@f" },
+		{ "5:e/ 0:e/.wh.x 5:d/ 0:d/.wh..wh..opq 2:d>e", "d>e e/=755 e/x%0:0" },
 	};
 
 	for (size_t i = 0; i < countof(rows); i++) {
