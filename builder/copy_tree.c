@@ -275,7 +275,8 @@ static int copy_item_dir(struct copier *c, const struct copy_item *it, struct er
 	if (errno)
 		return err_sys(e, "open the directory /%s", c->dst.p);
 	l.src = src;
-	see_time(c, it->st.st_mtim);
+	if (*it->path || c->spec->from_context)	/* the time of a stage's root is in no layer */
+		see_time(c, it->st.st_mtim);
 	return copy_level(c, &l, e);
 }
 

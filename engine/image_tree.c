@@ -132,7 +132,8 @@ static int list_dir(struct listing *l, int dir, int depth, struct err *e)
 	return 0;
 }
 
-int image_tree_list(struct job *j, struct image_tree *t, const char *path, bool all, image_tree_entry told, void *arg, struct err *e)
+int image_tree_list(struct job *j, struct image_tree *t, const char *path, bool all, image_tree_entry told, void *arg,
+		    struct err *e)
 {
 	struct listing l = { j, all, told, arg, { 0 } };
 	int root = snapshot_fd(t->snap), r;

@@ -242,7 +242,7 @@ def odd_context(t):
         def make(path):
             top = path.parent / f".{path.name}"
             harness.write_tree(top, dict(members))
-            harness.run(["tar", "-C", top, "--owner=3:3", "--group=4:4", "--mtime=@1500000000", f"-{compress}", path, "."], check=True)
+            harness.run(["tar", "-C", top, "--sort=name", "--owner=3:3", "--group=4:4", "--mtime=@1500000000", f"-{compress}", path, "."], check=True)
             shutil.rmtree(top)
         return make
 
