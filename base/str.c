@@ -172,39 +172,45 @@ bool str_to_bytes(struct str s, uint64_t *ret)
 	return true;
 }
 
-size_t str_distance(struct str a, struct str b, size_t max)
-{
-	size_t row[65];
+#define NEAR_MAX 64	/* longer words are no guess */
 
-	if (a.n > 64 || b.n > 64)
-		return max + 1;
-	for (size_t j = 0; j <= b.n; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.n; i++) {
-		size_t diag = row[0];
+static bool same(struct str a, size_t i, struct str b, size_t j)	/* those before i and j */
+{
+	return tolower((unsigned char)a.p[i - 1]) == tolower((unsigned char)b.p[j - 1]);
+}
+
+/* Edits from a to b: insert, delete, replace, swap two neighbours. Both of at most NEAR_MAX bytes. */
+static size_t distance(struct str a, struct str b)
+{
+	size_t rows[3][NEAR_MAX + 1];
+
+	for (size_t i = 0; i <= a.n; i++) {
+		size_t *row = rows[i % 3], *up = rows[(i + 2) % 3], *up2 = rows[(i + 1) % 3];
 
 		row[0] = i;
 		for (size_t j = 1; j <= b.n; j++) {
-			size_t same = diag + (tolower((unsigned char)a.p[i - 1]) !=
-					      tolower((unsigned char)b.p[j - 1]));
-			size_t edit = MIN(row[j], row[j - 1]) + 1;
-
-			diag = row[j];
-			row[j] = MIN(same, edit);
+			if (i == 0) {
+				row[j] = j;
+				continue;
+			}
+			row[j] = MIN(MIN(up[j], row[j - 1]) + 1, up[j - 1] + !same(a, i, b, j));
+			if (i > 1 && j > 1 && same(a, i, b, j - 1) && same(a, i - 1, b, j))
+				row[j] = MIN(row[j], up2[j - 2] + 1);
 		}
 	}
-	return MIN(row[b.n], max + 1);
+	return rows[a.n % 3][b.n];
 }
 
 const char *str_nearest(struct str s, const char *const *words)
 {
-	const char *best = NULL;
 	size_t least = MAX(s.n / 3, (size_t)1) + 1;
+	const char *best = NULL;
 
-	for (; *words; words++) {
-		size_t d = str_distance(s, str_of(*words), least);
+	for (; s.n && s.n <= NEAR_MAX && *words; words++) {
+		struct str word = str_of(*words);
+		size_t d = word.n <= NEAR_MAX ? distance(s, word) : least;
 
-		if (d < least || (d == least && !best && d <= 2)) {
+		if (d < least) {
 			least = d;
 			best = *words;
 		}

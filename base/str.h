@@ -50,9 +50,8 @@ char *str_dup(struct str s);				/* owned, NUL-terminated */
 NODISCARD bool str_to_u64(struct str s, unsigned base, uint64_t *ret);
 /* "64m", "1.5g", "1024", "10kb": bytes, powers of 1024. */
 NODISCARD bool str_to_bytes(struct str s, uint64_t *ret);
-/* How many single-character edits apart, for did-you-mean; capped at max + 1. */
-size_t str_distance(struct str a, struct str b, size_t max);
-/* The entry of words (NULL-terminated) nearest to s, if near enough to guess; else NULL. */
+/* The entry of words (NULL-terminated) that s may have been meant to be, or NULL. Two neighbours that changed places
+ * are one mistake: "chwon" is nearer to "chown" than to "chmod". */
 const char *str_nearest(struct str s, const char *const *words);
 
 #define BUF_MAX ((size_t)64 << 20)

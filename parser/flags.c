@@ -200,7 +200,7 @@ const char *signal_guess(struct str text)
 
 	for (size_t i = 0; i < countof(signals); i++)
 		names[i] = signals[i].name;
-	return word_nearest(signal_name(text), names);
+	return str_nearest(signal_name(text), names);
 }
 
 /* ---- others ---- */

@@ -63,7 +63,7 @@ static int find_name(const char *what, const char *const *names, const char *val
 		if (strcasecmp(names[i], value) == 0)
 			return i;
 	err_set(e, ERR_USAGE, "unsupported %s \"%s\"", what, value);
-	return did_you_mean(e, word_nearest(str_of(value), names));
+	return did_you_mean(e, str_nearest(str_of(value), names));
 }
 
 static int find_key(struct mount_reader *r, enum key *ret, struct err *e)
@@ -79,7 +79,7 @@ static int find_key(struct mount_reader *r, enum key *ret, struct err *e)
 	}
 	err_set(e, ERR_USAGE, "unexpected key '" STR_FMT "' in '" STR_FMT "'", STR_ARG(r->key),
 		STR_ARG(r->field));
-	return did_you_mean(e, word_nearest(r->key, names));
+	return did_you_mean(e, str_nearest(r->key, names));
 }
 
 static bool number(const char *value, unsigned base, uint64_t max, uint64_t *ret)

@@ -62,7 +62,7 @@ const char *instr_guess(struct str name)
 
 	for (size_t i = 0; i < countof(instrs); i++)
 		names[i] = instrs[i].name;
-	return word_nearest(name, names);
+	return str_nearest(name, names);
 }
 
 const struct flag_def *instr_flag(const struct instr_def *def, struct str name)
@@ -80,5 +80,5 @@ const char *instr_flag_guess(const struct instr_def *def, struct str name)
 
 	for (const struct flag_def *f = def->flags; f && f->name && n + 1 < countof(names); f++)
 		names[n++] = f->name;
-	return word_nearest(name, names);
+	return str_nearest(name, names);
 }

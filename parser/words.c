@@ -2,7 +2,6 @@
 /* Splitting text into words: at blanks, shell-like, CSV; characters of UTF-8. */
 #include "parser/words.h"
 
-#include <ctype.h>
 
 void words_add(struct strs *l, struct str s)
 {
@@ -241,48 +240,4 @@ void clean_path(struct str s, struct buf *ret)
 	}
 	if (ret->n == base)
 		buf_putc(ret, '.');
-}
-
-#define NEAR_MAX 32	/* longer words are no guess */
-
-static bool same(struct str a, size_t i, struct str b, size_t j)	/* those before i and j */
-{
-	return tolower((unsigned char)a.p[i - 1]) == tolower((unsigned char)b.p[j - 1]);
-}
-
-/* Edits from a to b: insert, delete, replace, swap two neighbours. Both of at most NEAR_MAX
- * bytes. */
-static unsigned distance(struct str a, struct str b)
-{
-	unsigned d[NEAR_MAX + 1][NEAR_MAX + 1];
-
-	for (size_t i = 0; i <= a.n; i++)
-		for (size_t j = 0; j <= b.n; j++) {
-			if (i == 0 || j == 0) {
-				d[i][j] = (unsigned)(i + j);
-				continue;
-			}
-			d[i][j] = MIN(d[i - 1][j], d[i][j - 1]) + 1;
-			d[i][j] = MIN(d[i][j], d[i - 1][j - 1] + !same(a, i, b, j));
-			if (i > 1 && j > 1 && same(a, i, b, j - 1) && same(a, i - 1, b, j))
-				d[i][j] = MIN(d[i][j], d[i - 2][j - 2] + 1);
-		}
-	return d[a.n][b.n];
-}
-
-const char *word_nearest(struct str s, const char *const *names)
-{
-	unsigned least = (unsigned)MAX(s.n / 3, (size_t)1) + 1;
-	const char *best = NULL;
-
-	for (; s.n && s.n <= NEAR_MAX && *names; names++) {
-		struct str name = str_of(*names);
-		unsigned d = name.n <= NEAR_MAX ? distance(s, name) : least;
-
-		if (d < least) {
-			least = d;
-			best = *names;
-		}
-	}
-	return best;
 }

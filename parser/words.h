@@ -46,10 +46,6 @@ enum json_form words_json(struct str s, struct arena *a, struct strs *ret, struc
  * quote. */
 NODISCARD bool words_csv(struct str s, struct arena *a, struct strs *ret);
 
-/* The entry of names (NULL-terminated) that s may have been meant to be, or NULL. Two neighbours
- * that changed places are one mistake, so that "chwon" is nearer to "chown" than to "chmod". */
-const char *word_nearest(struct str s, const char *const *names);
-
 /* Go's path.Clean: no "." and "//", ".." resolved by text, "." for nothing. Appends to ret. */
 void clean_path(struct str s, struct buf *ret);
 

@@ -53,9 +53,10 @@ static void test_str_sizes(void **state)
 
 static void test_str_guess(void **state)
 {
-	static const char *const words[] = { "COPY", "RUN", "ENTRYPOINT", "HEALTHCHECK", NULL };
+	static const char *const words[] = { "COPY", "RUN", "ENTRYPOINT", "HEALTHCHECK", "chmod", "chown", "from", NULL };
 	static const struct { const char *in, *guess; } rows[] = {
 		{ "COPPY", "COPY" }, { "FNTRYPOINT", "ENTRYPOINT" }, { "rnu", "RUN" }, { "xyzzy", NULL },
+		{ "chwon", "chown" }, { "chmd", "chmod" }, { "form", "from" }, { "CHOWN", "chown" }, { "", NULL }, { "x", NULL },
 	};
 
 	(void)state;

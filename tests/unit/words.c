@@ -195,24 +195,6 @@ static void test_clean_path(void **state)
 	}
 }
 
-static void test_word_nearest(void **state)
-{
-	static const char *const names[] = { "chmod", "chown", "exclude", "from", NULL };
-	static const struct { const char *in, *out; } rows[] = {
-		{ "chwon", "chown" }, { "chmd", "chmod" }, { "form", "from" }, { "CHOWN", "chown" },
-		{ "platform", NULL }, { "", NULL }, { "x", NULL },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < countof(rows); i++) {
-		const char *got = word_nearest(str_of(rows[i].in), names);
-
-		check(got == rows[i].out || (got && rows[i].out && strcmp(got, rows[i].out) == 0),
-		      "%s: %s",
-		      rows[i].in, got ? got : "nothing");
-	}
-}
-
 int suite_words(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,7 +202,6 @@ int suite_words(void)
 		cmocka_unit_test(test_words_json), cmocka_unit_test(test_words_json_nul),
 		cmocka_unit_test(test_words_json_deep), cmocka_unit_test(test_words_csv),
 		cmocka_unit_test(test_words_utf8), cmocka_unit_test(test_clean_path),
-		cmocka_unit_test(test_word_nearest),
 	};
 
 	return cmocka_run_group_tests_name("words", tests, NULL, NULL);
