@@ -82,7 +82,7 @@ static bool take_zone(struct str s, int64_t *ret)
 bool clock_parse_rfc3339(struct str s, int64_t *ret)
 {
 	struct tm tm = { 0 };
-	int64_t frac = 0, scale = NS, zone;
+	int64_t frac = 0, scale = NS, zone, seconds;
 
 	if (!take_digits(&s, 4, &tm.tm_year) || !take_char(&s, '-') ||
 	    !take_digits(&s, 2, &tm.tm_mon) || !take_char(&s, '-') ||
@@ -101,7 +101,9 @@ bool clock_parse_rfc3339(struct str s, int64_t *ret)
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
-	*ret = ((int64_t)timegm(&tm) - zone) * NS + frac;
+	seconds = (int64_t)timegm(&tm) - zone;
+	if (__builtin_mul_overflow(seconds, NS, ret) || __builtin_add_overflow(*ret, frac, ret))
+		*ret = seconds < 0 ? INT64_MIN : INT64_MAX;
 	return true;
 }
 
