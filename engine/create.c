@@ -43,6 +43,25 @@ static int check_args(const struct run_args *a, struct err *e)
 	return detach_parse(a->detach_keys, &keys, e);
 }
 
+/* "CONTAINER[:ro|:rw]" */
+static int take_from(struct create *r, const char *text, struct err *e)
+{
+	struct str mode = str_of(text), name = str_cut(&mode, ':');
+	auto_free char *ref = str_dup(name);
+	struct container *c;
+	int ret;
+
+	if (!name.n)
+		return err_set(e, ERR_USAGE, "invalid empty container name in --volumes-from");
+	if (mode.p && !str_is(mode, "ro") && !str_is(mode, "rw"))
+		return err_set(e, ERR_USAGE, "invalid mode: " STR_FMT, STR_ARG(mode));
+	if (container_open(r->store, ref, &c, e) < 0)
+		return -1;
+	ret = run_mounts_from(&r->mounts, json_object_get(c->config, "Mounts"), str_is(mode, "ro"), e);
+	container_free(c);
+	return ret;
+}
+
 static int parse_mounts(struct create *r, struct err *e)
 {
 	auto_free char *cwd = getcwd(NULL, 0);
@@ -52,6 +71,12 @@ static int parse_mounts(struct create *r, struct err *e)
 			return -1;
 	for (size_t i = 0; i < r->args->tmpfs.n; i++)
 		if (run_mounts_tmpfs(&r->mounts, r->args->tmpfs.v[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < r->args->mounts.n; i++)
+		if (run_mounts_mount(&r->mounts, r->args->mounts.v[i], cwd ? cwd : "/", e) < 0)
+			return -1;
+	for (size_t i = r->args->volumes_from.n; i-- > 0; )	/* of two with the same place the last one wins */
+		if (take_from(r, r->args->volumes_from.v[i], e) < 0)
 			return -1;
 	return 0;
 }

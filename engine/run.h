@@ -31,6 +31,7 @@ struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	struct strv env;		/* "K=V"; "K": from our environment, or removed if unset there */
 	struct strv env_files, labels;	/* paths; "K=V" */
 	struct strv volumes, tmpfs;	/* "[src:]dst[:options]", "dst[:options]" */
+	struct strv mounts, volumes_from;	/* "type=...,...", "CONTAINER[:ro]" */
 	struct strv add_hosts, dns, dns_search, dns_options;
 	struct strv cap_add, cap_drop, groups, ulimits, security;
 	uint64_t memory, shm_size;	/* bytes; 0: no limit, the default */

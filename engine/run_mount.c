@@ -2,7 +2,6 @@
 /* -v and --tmpfs: grammar and conflicts (spec/runtime.md section 1). */
 #include "engine/run_mount.h"
 
-#include "runtime/container/jsontext.h"
 #include "runtime/container/volume.h"
 
 static void mount_done(struct run_mount *m)
@@ -11,6 +10,9 @@ static void mount_done(struct run_mount *m)
 	free(m->dst);
 	free(m->mode);
 	free(m->data);
+	free(m->subpath);
+	strv_done(&m->labels);
+	strv_done(&m->options);
 }
 
 void run_mounts_done(struct run_mounts *l)
@@ -26,12 +28,12 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static int add(struct run_mounts *l, struct run_mount *m, struct err *e)
+int run_mounts_add(struct run_mounts *l, struct run_mount *m, struct err *e)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		const struct run_mount *o = &l->v[i];
 		bool same = o->type == m->type && o->flags == m->flags && m->src && same_text(o->src, m->src) &&
-			    same_text(o->data, m->data);
+			    same_text(o->data, m->data) && same_text(o->subpath, m->subpath);
 
 		if (strcmp(o->dst, m->dst) != 0)
 			continue;
@@ -55,7 +57,7 @@ static int check_dst(const char *text, struct str dst, struct err *e)
 	return 0;
 }
 
-enum mode_class { MODE_RW, MODE_LABEL, MODE_COPY, MODE_PROPAGATION, MODE_CACHE, MODE_EXEC, MODE_CLASSES };
+enum mode_class { MODE_RW, MODE_IDMAP, MODE_LABEL, MODE_COPY, MODE_PROPAGATION, MODE_CACHE, MODE_EXEC, MODE_CLASSES };
 
 static const struct mode {
 	const char *word;
@@ -75,6 +77,7 @@ static const struct mode {
 	{ "exec", MODE_EXEC, 0, 0, false }, { "noexec", MODE_EXEC, SPEC_NOEXEC, 0, false },
 	/* SELinux labels: this system must have none for these to mean nothing, see set_mode() */
 	{ "z", MODE_LABEL, 0, 0, false }, { "Z", MODE_LABEL, 0, 0, false },
+	{ "idmap", MODE_IDMAP, 0, 0, false },
 };
 
 static int set_mode(struct run_mount *m, struct str text, struct err *e)
@@ -89,7 +92,8 @@ static int set_mode(struct run_mount *m, struct str text, struct err *e)
 		for (size_t i = 0; i < countof(modes); i++)
 			if (str_is(word, modes[i].word))
 				found = &modes[i];
-		if (!found || seen[found->class] || (found->class == MODE_COPY && m->type == RUN_MOUNT_BIND))
+		if (!found || seen[found->class] || (found->class == MODE_COPY && m->type == RUN_MOUNT_BIND) ||
+		    (found->class == MODE_IDMAP && m->type != RUN_MOUNT_BIND))
 			return err_set(e, ERR_USAGE, "invalid mode: " STR_FMT, STR_ARG(text));
 		if (found->class == MODE_LABEL && access("/sys/fs/selinux/enforce", F_OK) == 0)
 			return err_set(e, ERR_USAGE, "invalid mode: " STR_FMT ": SELinux labels cannot be changed yet",
@@ -97,6 +101,7 @@ static int set_mode(struct run_mount *m, struct str text, struct err *e)
 		seen[found->class] = true;
 		m->flags |= found->flags;
 		m->no_copy = m->no_copy || str_is(word, "nocopy");
+		m->idmap = m->idmap || found->class == MODE_IDMAP;
 		if (found->class == MODE_PROPAGATION)
 			m->propagation = found->propagation;
 		if (found->no_rec)
@@ -164,7 +169,7 @@ int run_mounts_volume(struct run_mounts *l, const char *text, const char *cwd, s
 	}
 	m.mode = str_dup(mode);
 	m.dst = str_path_clean(dst);
-	return add(l, &m, e);
+	return run_mounts_add(l, &m, e);
 }
 
 static const struct tmpfs_flag {
@@ -224,63 +229,7 @@ int run_mounts_tmpfs(struct run_mounts *l, const char *text, struct err *e)
 	m.mode = str_dup(options);
 	m.dst = str_path_clean(raw);
 	m.data = b.n ? buf_take(&b) : NULL;
-	return add(l, &m, e);
-}
-
-static json_t *mount_json(const struct run_mount *m, const char *volumes_dir)
-{
-	static const char *const types[] = { "bind", "volume", "tmpfs" };
-	static const char *const propagation[] = { "rprivate", "rslave", "rshared" };
-	auto_free char *data = m->type == RUN_MOUNT_VOLUME ? xasprintf("%s/%s/_data", volumes_dir, m->src) : NULL;
-	json_t *o = json_pack("{s:s, s:o, s:o, s:b}", "Type", types[m->type], "Destination", jsontext(m->dst), "Mode",
-			      jsontext(m->mode), "RW", !(m->flags & SPEC_RO));
-
-	json_object_set_new(o, "Source", jsontext(data ? data : m->type == RUN_MOUNT_BIND ? m->src : ""));
-	json_object_set_new(o, "Propagation", json_string(m->type == RUN_MOUNT_BIND ? propagation[m->propagation] : ""));
-	if (m->type == RUN_MOUNT_VOLUME) {
-		json_object_set_new(o, "Name", json_string(m->src));
-		json_object_set_new(o, "Driver", json_string("local"));
-		json_object_set_new(o, "Anonymous", json_boolean(m->anonymous));
-	}
-	return o;
-}
-
-json_t *run_mounts_json(const struct run_mounts *l, const char *volumes_dir)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < l->n; i++)
-		json_array_append_new(list, mount_json(&l->v[i], volumes_dir));
-	return list;
-}
-
-static int load_data(struct run_mounts *l, const json_t *o, enum run_mount_type type, struct err *e)
-{
-	struct run_mount m = { .type = type, .anonymous = json_is_true(json_object_get(o, "Anonymous")) };
-
-	m.src = jsontext_bytes(json_object_get(o, type == RUN_MOUNT_BIND ? "Source" : "Name"));
-	m.dst = jsontext_bytes(json_object_get(o, "Destination"));
-	m.mode = jsontext_bytes(json_object_get(o, "Mode"));
-	m.flags = type == RUN_MOUNT_BIND ? SPEC_REC : 0;
-	if (set_mode(&m, str_of(m.mode), e) < 0) {
-		mount_done(&m);
-		return -1;
-	}
-	return add(l, &m, e);
-}
-
-int run_mounts_load(struct run_mounts *l, const json_t *o, struct err *e)
-{
-	const char *type = json_string_value(json_object_get(o, "Type"));
-	auto_free char *dst = NULL, *mode = NULL, *tmpfs = NULL;
-
-	if (type && strcmp(type, "tmpfs") == 0) {
-		dst = jsontext_bytes(json_object_get(o, "Destination"));
-		mode = jsontext_bytes(json_object_get(o, "Mode"));
-		tmpfs = xasprintf("%s:%s", dst, mode);
-		return run_mounts_tmpfs(l, tmpfs, e);
-	}
-	return load_data(l, o, type && strcmp(type, "bind") == 0 ? RUN_MOUNT_BIND : RUN_MOUNT_VOLUME, e);
+	return run_mounts_add(l, &m, e);
 }
 
 int run_mounts_image(struct run_mounts *l, const struct strv *paths, struct err *e)
@@ -296,7 +245,7 @@ int run_mounts_image(struct run_mounts *l, const struct strv *paths, struct err 
 			continue;
 		m.dst = take_ptr(&dst);
 		m.mode = xstrdup("");
-		if (add(l, &m, e) < 0)
+		if (run_mounts_add(l, &m, e) < 0)
 			return -1;
 	}
 	return 0;

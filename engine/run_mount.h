@@ -21,11 +21,17 @@ struct run_mount {
 	bool no_copy;			/* VOLUME: an empty one is not filled from the image */
 	bool anonymous;			/* VOLUME: made for this container, removed with it */
 	char *data;			/* TMPFS: options for the kernel; owned, NULL: none */
+	bool strict;			/* BIND: a missing source is an error; else it is made, as a directory */
+	char *subpath;			/* VOLUME: only this file or directory of it; owned, NULL: all */
+	struct strv labels, options;	/* VOLUME: of one that is made, "K=V" */
+	bool idmap;			/* BIND: the owner of the source is shown as the container's user, and the reverse */
 };
 
 struct run_mounts {			/* { 0 } is a valid empty one */
 	struct run_mount *v;
 	size_t n;
+	uid_t uid;			/* who the container runs as; for idmap */
+	gid_t gid;
 };
 
 /*
@@ -34,6 +40,12 @@ struct run_mounts {			/* { 0 } is a valid empty one */
  */
 NODISCARD int run_mounts_volume(struct run_mounts *l, const char *text, const char *cwd, struct err *e);
 NODISCARD int run_mounts_tmpfs(struct run_mounts *l, const char *text, struct err *e);
+/* --mount: "type=bind,source=...,target=...,readonly". */
+NODISCARD int run_mounts_mount(struct run_mounts *l, const char *text, const char *cwd, struct err *e);
+/* --volumes-from: those of another container's record that have no mount yet; read_only: as such. */
+NODISCARD int run_mounts_from(struct run_mounts *l, const json_t *mounts, bool read_only, struct err *e);
+/* For the files of this module: takes *m, also on error. */
+NODISCARD int run_mounts_add(struct run_mounts *l, struct run_mount *m, struct err *e);
 /* All as a record's Mounts, complete with names; volumes_dir: where the store keeps volumes. */
 json_t *run_mounts_json(const struct run_mounts *l, const char *volumes_dir);
 /* One of them back. Errors: ERR_USAGE (a damaged record). */

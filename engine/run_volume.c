@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mount.h>
 
 #include "base/fs.h"
 #include "builder/copy.h"
 #include "runtime/container/container.h"
 #include "runtime/container/volume.h"
+#include "runtime/sandbox/idmap.h"
 
 void run_volumes_name(struct run_mounts *l)
 {
@@ -62,21 +64,55 @@ static int volume_fill(struct job *j, struct volume *v, int root, const char *pa
 	return volume_fill_end(v, e);
 }
 
+static json_t *pairs(const struct strv *l)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct str value = str_of(l->v[i]), k = str_cut(&value, '=');
+		auto_free char *key = str_dup(k);
+
+		json_object_set_new(o, key, json_string(value.p ? value.p : ""));
+	}
+	return o;
+}
+
+static int take_subpath(const struct run_mount *m, int data, int *ret, struct err *e)
+{
+	*ret = fs_open_in(data, m->subpath, O_PATH, 0);
+	if (*ret >= 0)
+		return 0;
+	err_set(e, ERR_NOT_FOUND, "cannot access path %s of volume %s", m->subpath, m->src);
+	e->sys = ENOENT;
+	return -1;
+}
+
+static int open_made(const struct run_mount *m, struct store *s, struct volume *v, struct err *e)
+{
+	struct volume_opts o = { pairs(&m->labels), pairs(&m->options), m->anonymous };
+	int r = volume_open(s, m->src, &o, v, e);
+
+	json_decref(o.labels);
+	json_decref(o.options);
+	return r;
+}
+
 static int open_volume(struct job *j, struct store *s, const struct run_mount *m, int root, struct spec_mount *ret,
 		       struct err *e)
 {
-	const struct volume_opts o = { .anonymous = m->anonymous };
 	struct volume v;
 	int r, fd;
 
-	if (volume_open(s, m->src, &o, &v, e) < 0)
+	if (open_made(m, s, &v, e) < 0)
 		return -1;
 	r = volume_mount(&v, m->src, &fd, e);
 	if (r == 0 && fd >= 0)
 		ret->src_fd = fd;
-	if (r == 0 && fd < 0 && !m->no_copy && volume_is_empty(&v))
+	if (r == 0 && fd < 0 && !m->no_copy && !m->subpath && volume_is_empty(&v))
 		r = volume_fill(j, &v, root, m->dst, e);
-	if (r == 0 && fd < 0)
+	if (r == 0 && fd < 0 && m->subpath)
+		r = take_subpath(m, v.data, &ret->src_fd, e);
+	else if (r == 0 && fd < 0)
 		ret->src_fd = take_fd(&v.data);
 	volume_close(&v);
 	return r;
@@ -90,11 +126,28 @@ static int open_bind(const struct run_mount *m, struct err *e)
 		return 0;
 	if (errno != ENOENT)
 		return err_sys(e, "bind %s", m->src);
+	if (m->strict)
+		return err_set(e, ERR_USAGE, "invalid mount config for type \"bind\": bind source path does not exist: %s", m->src);
 	return fs_mkdirs(m->src, 0755, e);
 }
 
-static int open_source(struct job *j, struct store *s, const struct run_mount *m, int root, struct spec_mount *ret,
-		       struct err *e)
+/* A copy of the mount in which the owner of the source and the container's user have changed places. */
+static int open_mapped(const struct run_mounts *l, const struct run_mount *m, struct spec_mount *ret, struct err *e)
+{
+	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->flags & SPEC_REC ? AT_RECURSIVE : 0);
+	auto_fd int fd = open_tree(AT_FDCWD, m->src, flags);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, "bind %s", m->src);
+	if (idmap_set(fd, &(struct idmap_pair){ st.st_uid, l->uid }, &(struct idmap_pair){ st.st_gid, l->gid }, e) < 0)
+		return err_wrap(e, "bind %s", m->src);
+	ret->src_fd = take_fd(&fd);
+	return 0;
+}
+
+static int open_source(struct job *j, struct store *s, const struct run_mounts *l, const struct run_mount *m, int root,
+		       struct spec_mount *ret, struct err *e)
 {
 	static const enum spec_mount_kind kinds[] = { SPEC_BIND, SPEC_BIND, SPEC_TMPFS };
 
@@ -104,7 +157,7 @@ static int open_source(struct job *j, struct store *s, const struct run_mount *m
 		return open_volume(j, s, m, root, ret, e);
 	if (m->type == RUN_MOUNT_BIND) {
 		ret->src = m->src;
-		return open_bind(m, e);
+		return open_bind(m, e) < 0 ? -1 : m->idmap ? open_mapped(l, m, ret, e) : 0;
 	}
 	return 0;
 }
@@ -115,7 +168,7 @@ int run_sources_open(struct job *j, struct store *s, const struct run_mounts *l,
 	ret->v = xcalloc(l->n + 1, sizeof(*ret->v));
 	for (size_t i = 0; i < l->n; i++) {
 		ret->n = i + 1;
-		if (open_source(j, s, &l->v[i], root, &ret->v[i], e) < 0)
+		if (open_source(j, s, l, &l->v[i], root, &ret->v[i], e) < 0)
 			return -1;
 	}
 	return 0;

@@ -82,8 +82,11 @@ static int open_tree(struct start *st, struct job *j, struct err *e)
 	for (size_t i = 0; i < json_array_size(mounts); i++)
 		if (run_mounts_load(&p->mounts, json_array_get(mounts, i), e) < 0)
 			return -1;
-	if (run_spec_user(&p->rs, root, NULL, e) < 0 ||
-	    run_sources_open(j, st->store, &p->mounts, root, &p->sources, e) < 0)
+	if (run_spec_user(&p->rs, root, NULL, e) < 0)
+		return -1;
+	p->mounts.uid = p->rs.sp.uid;
+	p->mounts.gid = p->rs.sp.gid;
+	if (run_sources_open(j, st->store, &p->mounts, root, &p->sources, e) < 0)
 		return -1;
 	p->rs.sp.root_fd = root;
 	p->rs.sp.mounts = p->sources.v;

@@ -220,6 +220,8 @@ static int run_begin(struct monitor *m, int *status, struct err *e)
 	*status = 125;
 	m->ended = false;
 	if (run_open(m, e) < 0) {
+		if (e->kind == ERR_NOT_FOUND && e->sys == ENOENT)
+			*status = 127;	/* a path that is only looked for now is missing */
 		run_abandon(m);
 		return -1;
 	}

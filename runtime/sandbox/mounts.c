@@ -287,6 +287,9 @@ static int add_bind(struct planner *p, const struct spec *sp, const struct spec_
 	planner_fd(p, SLOT_TMP, fd, true);
 	if (mount_setattr(fd, "", AT_EMPTY_PATH | (rec ? AT_RECURSIVE : 0), &a, sizeof(a)) < 0)
 		return err_sys(e, "set the mount flags of %s", shown);
+	a = (struct mount_attr){ .attr_set = MOUNT_ATTR_RDONLY };
+	if ((m->flags & SPEC_RO_TOP) && mount_setattr(fd, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0)
+		return err_sys(e, "set the mount flags of %s", shown);
 	planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_TMP, SLOT_ROOT, 0), m->dst);
 	return 0;
 }

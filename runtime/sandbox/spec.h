@@ -31,6 +31,7 @@ enum spec_mount_flag {
 	SPEC_NOEXEC = 1 << 3,
 	SPEC_REC = 1 << 4,	/* BIND: with what is mounted below src; SPEC_RO then means all of it */
 	SPEC_NOATIME = 1 << 5,
+	SPEC_RO_TOP = 1 << 6,	/* BIND with SPEC_REC: read-only, but not what is mounted below */
 };
 
 /* Propagation of a bind; the spec's value order is that of the words r?private, r?slave, r?shared. */

@@ -176,3 +176,142 @@ def test_concurrent_first_use(tare, busybox):
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         outs = list(pool.map(lambda i: sh(tare, "ls /d | wc -l", "-v", "many:/d", image=image).out, range(6)))
     assert outs == ["9\n"] * 6
+
+
+# --- --mount ---
+
+@pytest.mark.parametrize("text,says", [
+    ("type=volume,target=/foo,bogus=x", "unknown option 'bogus'"),
+    ("type=volume,src= /foo,target=/x", "value should not have whitespace"),
+    ("type=volume,src =/foo,target=/x", "option should not have whitespace"),
+    ("type=volume,target=/foo,bind-propagation=rslave", "cannot mix 'bind-*' options with mount type 'volume'"),
+    ("type=bind,src=/,target=/foo,volume-nocopy", "cannot mix 'volume-*' options with mount type 'bind'"),
+    ("type=bind,src=/,target=/foo,tmpfs-size=1m", "cannot mix 'tmpfs-*' options with mount type 'bind'"),
+    ("type=bind,src=/", "target is required"),
+    ("type=bind,target=/foo", "field Source must not be empty"),
+    ("type=nosuch,target=/foo", "unknown"),
+    ("type=bind,src=/,target=/foo,readonly=maybe", "invalid boolean value"),
+    ("type=bind,src=/,target=/foo,bind-recursive=x", "must be \"enabled\", \"disabled\", \"writable\", or \"readonly\""),
+    ("type=bind,src=/,target=/foo,bind-nonrecursive", "bind-nonrecursive is deprecated"),
+    ("type=bind,src=/,target=/foo,bind-recursive=readonly", "requires 'readonly'"),
+    ("type=bind,src=/,target=/foo,bind-propagation=odd", "invalid value for bind-propagation: odd"),
+    ("type=tmpfs,target=/foo,tmpfs-size=lots", "invalid value for tmpfs-size: lots"),
+    ("type=tmpfs,target=/foo,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"),
+    ("type=tmpfs,target=foo", "mount path must be absolute"), ("type=tmpfs,target=.", "mount path must be absolute"),
+    ("type=tmpfs,target=/", "destination can't be '/'"), ("type=tmpfs,target=//", "destination can't be '/'"),
+    ("type=bind,src=/no/such/dir,target=/x", "bind source path does not exist: /no/such/dir"),
+    ("type=volume,target", "must be a key=value pair"), ("", "value is empty"), ("type=,target=/x", "value is empty"),
+    ("type=volume,src=v1,target=/x,volume-subpath=/etc/passwd", "must be a relative path within the volume"),
+    ("type=volume,target=/x,volume-driver=nfs", "volume driver nfs not found"),
+])
+def test_vol_010_011_bad_mounts(tare, busybox, text, says):
+    tare.fails("run", "--rm", "--network", "none", "--mount", text, "busybox", "true", code=125, says=says)
+    assert volumes(tare) == []
+
+
+def test_mount_kinds(tare, busybox, tmp):
+    d = harness.write_tree(tmp / "d", {"f": "here\n"})
+    assert sh(tare, "cat /x/f", "--mount", f"type=bind,source={d},target=/x").out == "here\n"
+    assert "Read-only" in sh(tare, "touch /x/g", "--mount", f"type=bind,src={d},dst=/x,ro", code=1).err
+    assert sh(tare, "touch /x/made", "--mount", f"type=bind,src={tmp}/new,dst=/x,bind-create-src").out == ""
+    assert (tmp / "new" / "made").exists()
+    assert sh(tare, "echo 1 >/v/a; cat /v/a", "--mount", "source=named,target=/v,volume-label=k=v").out == "1\n"
+    assert tare("volume", "inspect", "-f", "{{.Labels.k}}", "named").out == "v\n"
+    assert "Read-only" in sh(tare, "touch /v/b", "--mount", "type=volume,src=named,dst=/v,readonly=true", code=1).err
+    out = sh(tare, "grep ' /t ' /proc/mounts; stat -c %a /t", "--mount", "type=tmpfs,dst=/t,tmpfs-size=8m,tmpfs-mode=1770").out
+    assert "size=8192k" in out and "noexec" in out and out.splitlines()[-1] == "1770"
+    assert sh(tare, "cat '/a,b'", "--mount", f'"type=bind","src={d}/f","target=/a,b"').out == "here\n"
+    with running(tare, "--mount", f"type=bind,src={d},dst=/x,readonly", "--mount", "type=volume,src=named,dst=/v"):
+        m = {m["Destination"]: m for m in tare.inspect("cc")["Mounts"]}
+        assert (m["/x"]["Type"], m["/x"]["RW"], m["/x"]["Source"]) == ("bind", False, str(d))
+        assert (m["/v"]["Type"], m["/v"]["Name"], m["/v"]["RW"]) == ("volume", "named", True)
+
+
+def test_vol_014_subpath(tare, busybox):
+    sh(tare, "mkdir /v/subdir; echo hello >/v/subdir/hello.txt; echo bar >/v/bar.txt; ln -s /etc /v/esc", "-v", "sv:/v")
+    mount = "type=volume,src=sv,target=/m,volume-subpath="
+    assert sh(tare, "ls /m", "--mount", mount + "subdir").out == "hello.txt\n"
+    assert sh(tare, "cat /m", "--mount", mount + "bar.txt").out == "bar\n"
+    tare.fails("run", "--rm", "--network", "none", "--mount", mount + "some-path/that/doesnt-exist", "busybox", "true",
+               code=127, says="cannot access path ")
+    tare.fails("run", "--rm", "--network", "none", "--mount", mount + "esc/passwd", "busybox", "true", code=127,
+               says="cannot access path ")
+    tare.fails("run", "--rm", "--network", "none", "--mount", mount + "../../x", "busybox", "true", code=125,
+               says="relative path within the volume")
+
+
+def test_vol_003_022_conflicts_and_order(tare, busybox, tmp):
+    for a, b in (("a", "b"), ("t1", "t2")):
+        (tmp / a).mkdir()
+        (tmp / b).mkdir()
+    tare.fails("create", "-v", f"{tmp}/a:/x", "-v", f"{tmp}/b:/x", "busybox", "true", code=125, says="Duplicate mount point")
+    tare.fails("create", "-v", "t1:/x", "-v", "t2:/x", "busybox", "true", code=125, says="Duplicate mount point")
+    sh(tare, "true", "-v", "t1:/x", "-v", "t1:/x")
+    sh(tare, "echo one >/d/f", "-v", "one:/d")
+    sh(tare, "echo two >/d/f", "-v", "two:/d")
+    tare("create", "--name", "d1", "-v", "one:/d", "-v", "/anon", "-v", f"{tmp}/a:/bound", "busybox", "true")
+    tare("create", "--name", "d2", "-v", "two:/d", "busybox", "true")
+    assert sh(tare, "cat /d/f", "--volumes-from", "d1", "--volumes-from", "d2").out == "two\n"
+    assert sh(tare, "cat /d/f; ls -d /anon /bound", "--volumes-from", "d1").out == "one\n/anon\n/bound\n"
+    assert sh(tare, "ls /d", "--volumes-from", "d1", "-v", f"{tmp}/b:/d").out == ""
+    assert "Read-only" in sh(tare, "touch /d/g", "--volumes-from", "d1:ro", code=1).err
+    tare.fails("create", "--volumes-from", "d1:z", "busybox", "true", code=125, says="invalid mode: z")
+    tare.fails("create", "--volumes-from", "nosuch", "busybox", "true", code=125, says="No such container")
+    assert len(volumes(tare)) == 4              # --rm of the others did not take d1's anonymous one
+    tare("rm", "-v", "d1", "d2")
+    assert sorted(volumes(tare)) == ["one", "t1", "two"]
+
+
+def test_vol_005_recursion(tare, busybox, tmp):
+    """A mount below the source comes along; what is read-only depends on bind-recursive."""
+    d = tmp / "top"
+    (d / "sub").mkdir(parents=True)
+    harness.run(["mount", "-t", "tmpfs", "tare-test", d / "sub"], check=True)
+    try:
+        (d / "sub" / "f").write_text("nested")
+        assert sh(tare, "cat /x/sub/f", "-v", f"{d}:/x:ro").out == "nested"
+        assert "Read-only" in sh(tare, "touch /x/sub/g", "-v", f"{d}:/x:ro", code=1).err
+        mount = f"type=bind,src={d},dst=/x,readonly,bind-recursive="
+        assert sh(tare, "touch /x/sub/g; touch /x/h", "--mount", mount + "writable", code=1).err.count("Read-only") == 1
+        assert sh(tare, "ls /x/sub", "--mount", mount + "disabled").out == ""
+        assert "Read-only" in sh(tare, "touch /x/sub/g", "--mount", mount + "readonly", code=1).err
+    finally:
+        harness.run(["umount", d / "sub"])
+
+
+def test_vol_015_025_read_only_and_noexec(tare, busybox, tmp):
+    (tmp / "d").mkdir()
+    assert "Read-only" in sh(tare, "touch /dev/shm/foo", "--read-only", "-v", f"{tmp}/d:/dev/shm:ro", code=1).err
+    sh(tare, "echo '#!/bin/sh' >/vol/s; echo echo ran >>/vol/s; chmod +x /vol/s", "-v", "mm:/vol")
+    assert tare.run("-v", "mm:/vol", "busybox", "/vol/s").out == "ran\n"
+    tare.fails("run", "--rm", "--network", "none", "-v", "mm:/vol:noexec", "busybox", "/vol/s", code=126,
+               says="permission denied")
+
+
+def test_postgres_like_life(tare, busybox):
+    """An empty volume is initialised once; what is written outlives rm and run."""
+    image = tare.build('FROM busybox\nRUN mkdir -p /var/lib/db && chown 70:70 /var/lib/db && chmod 700 /var/lib/db\n'
+                       'VOLUME /var/lib/db\nUSER 70\nCMD ["sh", "-c", "[ -e /var/lib/db/v ] || echo initialised; '
+                       'echo x >>/var/lib/db/v; wc -l </var/lib/db/v"]\n').image
+    run = ("-v", "pg:/var/lib/db", image)
+    assert tare.run(*run).out == "initialised\n1\n"
+    assert tare.run(*run).out == "2\n"
+
+
+@pytest.mark.parametrize("option", ["-v", "--mount"])
+def test_idmapped_bind(tare, busybox, small_disk, option):
+    """The owner of a host directory is the container's user, and what that user makes is the owner's on the host."""
+    d = small_disk(8) / "d"
+    d.mkdir()
+    (d / "mine").write_text("x")
+    (d / "roots").write_text("x")
+    for p in (d, d / "mine"):
+        os.chown(p, 1234, 1235)
+    value = f"{d}:/w:idmap" if option == "-v" else f"type=bind,src={d},dst=/w,bind-idmap"
+    out = sh(tare, "stat -c %u:%g /w /w/mine /w/roots; echo y >/w/new; id -u", option, value, "-u", "70:71")
+    assert out.out == "70:71\n70:71\n0:0\n70\n"
+    assert (d / "new").stat().st_uid == 1234 and (d / "new").stat().st_gid == 1235
+    out = sh(tare, "stat -c %u /w/mine /w/roots; echo y >/w/root-made", option, value)
+    assert out.out == "0\n1234\n"
+    assert (d / "root-made").stat().st_uid == 1234
+    assert (d / "mine").stat().st_uid == 1234
