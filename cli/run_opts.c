@@ -16,8 +16,13 @@ const struct opt run_opts[] = {
 	{ 0, "cap-add", "CAP", OPT_LIST, AT(cap_add), "add a capability, or ALL" },
 	{ 0, "cap-drop", "CAP", OPT_LIST, AT(cap_drop), "drop a capability, or ALL" },
 	{ 0, "cidfile", "FILE", OPT_STR, AT(cidfile), "write the container's ID to FILE, which must not exist" },
+	{ 0, "cgroupns", "MODE", OPT_STR, AT(limits.cgroupns), "private (default) or host" },
+	{ 0, "cpu-period", "USECS", OPT_NUM, AT(limits.cpu_period), "period of --cpu-quota (default 100000)" },
+	{ 0, "cpu-quota", "USECS", OPT_NUM, AT(limits.cpu_quota), "processor time in each period" },
+	{ 'c', "cpu-shares", "N", OPT_NUM, AT(limits.cpu_shares), "weight against others when processors are busy (default 1024)" },
 	{ 0, "cpus", "N", OPT_STR, AT(cpus), "limit processor time: 1.5 is one and a half processors" },
 	{ 0, "cpuset-cpus", "LIST", OPT_STR, AT(cpuset), "run only on these processors: 0-2,4" },
+	{ 0, "cpuset-mems", "LIST", OPT_STR, AT(limits.cpuset_mems), "use only the memory of these nodes" },
 	{ 0, "dns", "ADDRESS", OPT_LIST, AT(dns), "use this name server" },
 	{ 0, "dns-opt", "OPTION", OPT_LIST, AT(dns_options), "the same as --dns-option" },
 	{ 0, "dns-option", "OPTION", OPT_LIST, AT(dns_options), "set an option of resolv.conf" },
@@ -41,12 +46,15 @@ const struct opt run_opts[] = {
 	{ 'i', "interactive", NULL, OPT_BOOL, AT(interactive), "connect standard input" },
 	{ 0, "ip", "ADDRESS", OPT_STR, AT(ip), "its IPv4 address" },
 	{ 0, "ip6", "ADDRESS", OPT_STR, AT(ip6), "its IPv6 address" },
+	{ 0, "ipc", "MODE", OPT_STR, AT(limits.ipc), "private (default), none (no /dev/shm) or host" },
 	{ 'l', "label", "K=V", OPT_LIST, AT(labels), "attach a label" },
 	{ 0, "log-driver", "DRIVER", OPT_STR, AT(log_driver), "json-file (default) or none" },
 	{ 0, "log-opt", "K=V", OPT_LIST, AT(log_opts), "max-size=10m, max-file=3" },
 	{ 0, "mac-address", "MAC", OPT_STR, AT(mac), "its hardware address" },
 	{ 'm', "memory", "SIZE", OPT_BYTES, AT(memory), "limit memory: 512m" },
+	{ 0, "memory-reservation", "SIZE", OPT_BYTES, AT(limits.reservation), "memory that it keeps when others need more" },
 	{ 0, "memory-swap", "SIZE", OPT_STR, AT(memory_swap), "limit memory and swap together; -1: no limit of swap" },
+	{ 0, "memory-swappiness", "N", OPT_NUM, AT(limits.swappiness), "how readily it is swapped out, 0 to 100" },
 	{ 0, "mount", "KEY=VALUE,...", OPT_LIST, AT(mounts), "mount: type=bind, volume or tmpfs, source=, target=, readonly..." },
 	{ 0, "name", "NAME", OPT_STR, AT(name), "name the container" },
 	{ 0, "net", "NETWORK", OPT_LIST, AT(networks), "the same as --network" },
@@ -57,6 +65,8 @@ const struct opt run_opts[] = {
 	{ 'p', "publish", "[[IP:]HOST:]PORT", OPT_LIST, AT(ports), "publish a port or a range, PORT/udp: 8080:80" },
 	{ 'P', "publish-all", NULL, OPT_BOOL, AT(publish_all), "publish all exposed ports to free ones of the host" },
 	{ 0, "no-healthcheck", NULL, OPT_BOOL, AT(health.none), "do not check its health, whatever the image says" },
+	{ 0, "oom-score-adj", "N", OPT_NUM, AT(limits.oom_score), "who is killed first without memory, -1000 to 1000" },
+	{ 0, "pid", "MODE", OPT_STR, AT(limits.pid), "private: the only one there is" },
 	{ 0, "pids-limit", "N", OPT_NUM, AT(pids), "limit the number of processes" },
 	{ 0, "privileged", NULL, OPT_BOOL, AT(privileged), "all capabilities and devices, nothing masked: no isolation from root" },
 	{ 0, "read-only", NULL, OPT_BOOL, AT(read_only), "mount the root file system read-only" },
@@ -66,10 +76,13 @@ const struct opt run_opts[] = {
 	{ 0, "shm-size", "SIZE", OPT_BYTES, AT(shm_size), "size of /dev/shm (default 64m)" },
 	{ 0, "stop-signal", "SIGNAL", OPT_STR, AT(stop_signal), "what stop sends (default: the image's, or TERM)" },
 	{ 0, "stop-timeout", "SECONDS", OPT_STR, AT(stop_timeout), "how long stop waits before it kills; -1: for ever" },
+	{ 0, "sysctl", "K=V", OPT_LIST, AT(limits.sysctls), "set a kernel parameter of its namespaces" },
 	{ 0, "tmpfs", "DST[:OPTIONS]", OPT_LIST, AT(tmpfs), "mount a memory file system" },
 	{ 't', "tty", NULL, OPT_BOOL, AT(tty), "give it a terminal" },
 	{ 0, "ulimit", "NAME=SOFT[:HARD]", OPT_LIST, AT(ulimits), "set a resource limit" },
 	{ 'u', "user", "USER[:GROUP]", OPT_STR, AT(user), "run as this user" },
+	{ 0, "userns", "MODE", OPT_STR, AT(limits.userns), "host: the only one there is" },
+	{ 0, "uts", "MODE", OPT_STR, AT(limits.uts), "host: it has the host's name" },
 	{ 'v', "volume", "[SRC:]DST[:ro]", OPT_LIST, AT(volumes), "mount a host directory or a volume" },
 	{ 0, "volumes-from", "CONTAINER[:ro]", OPT_LIST, AT(volumes_from), "mount what that container has mounted" },
 	{ 'w', "workdir", "DIR", OPT_STR, AT(workdir), "start in this directory; made if missing" },
@@ -84,6 +97,7 @@ void run_opts_defaults(void *p)
 	struct run_opts *a = p;
 
 	a->r.sig_proxy = true;
+	a->r.limits.swappiness = -1;
 }
 
 static void notes_send(struct sink *s, const struct event *ev)

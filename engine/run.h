@@ -20,6 +20,14 @@ struct run_health {		/* texts as given, NULL: as the image has it */
 	bool exact;			/* only at Docker's times: not more often until the first success */
 };
 
+struct run_limits {		/* texts NULL, numbers 0: not given */
+	struct strv sysctls;		/* "K=V" */
+	const char *ipc, *pid, *uts, *userns, *cgroupns, *cpuset_mems;
+	uint64_t reservation;		/* bytes */
+	int64_t swappiness;		/* 0 to 100; -1: not given */
+	int64_t oom_score, cpu_shares, cpu_period, cpu_quota;	/* the latter two in microseconds */
+};
+
 struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	const char *image;
 	struct strv command;		/* replaces the image's Cmd */
@@ -46,6 +54,7 @@ struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	struct strv attach;		/* "stdin", "stdout", "stderr" */
 	const char *detach_keys;
 	struct run_health health;
+	struct run_limits limits;
 	bool sig_proxy;			/* our signals are passed on to it */
 	bool rm, tty, interactive, privileged, read_only, init, detach, publish_all;
 };

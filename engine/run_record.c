@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "engine/run_env.h"
 #include "engine/run_health.h"
+#include "engine/run_limits.h"
 #include "parser/flags.h"
 #include "runtime/container/container.h"
 #include "runtime/container/jsontext.h"
@@ -361,8 +362,8 @@ static int host_json(const struct run_args *a, const char *network, json_t *reco
 	json_object_set_new(o, "Dns", jsontext_list(&a->dns, 0));
 	json_object_set_new(o, "DnsSearch", jsontext_list(&a->dns_search, 0));
 	json_object_set_new(o, "DnsOptions", jsontext_list(&a->dns_options, 0));
-	if (limits_json(a, o, e) < 0 || ulimits_json(a, o, e) < 0 || security_json(a, o, e) < 0 ||
-	    restart_json(a, o, e) < 0)
+	if (limits_json(a, o, e) < 0 || run_limits_json(&a->limits, o, e) < 0 || ulimits_json(a, o, e) < 0 ||
+	    security_json(a, o, e) < 0 || restart_json(a, o, e) < 0)
 		return -1;
 	return log_json(a, o, e);
 }

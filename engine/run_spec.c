@@ -47,6 +47,8 @@ static int load_limits(struct run_spec *r, const json_t *host, struct err *e)
 	l->memory_swap = number(host, "MemorySwap");
 	l->nano_cpus = number(host, "NanoCpus");
 	l->pids = number(host, "PidsLimit");
+	if (run_limits_load(&r->extras, host, &r->sp, e) < 0)
+		return -1;
 	r->cpuset = text(host, "CpusetCpus");
 	l->cpuset = *r->cpuset ? r->cpuset : NULL;
 	if (l->nano_cpus > (int64_t)cpu_count() * 1000000000)
@@ -123,6 +125,8 @@ static int load_security(struct run_spec *r, const json_t *host, struct err *e)
 			continue;
 		if (strncmp(o, "seccomp=", 8) == 0 || strncmp(o, "seccomp:", 8) == 0) {
 			load_seccomp(r, o + 8);
+		} else if (is_switch(o, "writable-cgroups", &r->sp.writable_cgroups)) {
+			continue;
 		} else if (strcmp(o, "systempaths=unconfined") == 0) {
 			r->sp.unmask = true;
 		} else if (strncmp(o, "apparmor", 8) == 0 || strncmp(o, "label", 5) == 0) {
@@ -221,6 +225,7 @@ void run_spec_done(struct run_spec *r)
 	free(r->host_name);
 	free(r->domain_name);
 	free(r->cpuset);
+	run_extras_done(&r->extras);
 	free(r->gids);
 	free(r->rlimits);
 	*r = (struct run_spec){ 0 };

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "engine/run_limits.h"
 #include "image/passwd.h"
 #include "runtime/sandbox/spec.h"
 
@@ -16,6 +17,7 @@ struct run_spec {		/* { 0 } is a valid empty one; what sp borrows */
 	struct strv groups;		/* --group-add */
 	gid_t *gids;
 	struct spec_rlimit *rlimits;
+	struct run_extras extras;
 	char *profile;
 };
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -123,9 +124,37 @@ static int cpuset_check(const char *list, struct err *e)
 	return 0;
 }
 
+static int cpu_check(const struct cgroup_limits *l, struct err *e)
+{
+	if (l->nano_cpus && l->cpu_period)
+		return err_set(e, ERR_USAGE, "Conflicting options: Nano CPUs and CPU Period cannot both be set");
+	if (l->nano_cpus && l->cpu_quota)
+		return err_set(e, ERR_USAGE, "Conflicting options: Nano CPUs and CPU Quota cannot both be set");
+	if (l->cpu_period && (l->cpu_period < 1000 || l->cpu_period > 1000000))
+		return err_set(e, ERR_USAGE, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s "
+			       "(i.e. 1000000)");
+	if (l->cpu_quota > 0 && l->cpu_quota < 1000)
+		return err_set(e, ERR_USAGE, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
+	if (l->cpu_shares < 0)
+		return err_set(e, ERR_USAGE, "the weight of processor time (shares) is negative");
+	return 0;
+}
+
+static int reservation_check(const struct cgroup_limits *l, struct err *e)
+{
+	if (l->reservation && l->reservation < CGROUP_MEMORY_MIN)
+		return err_set(e, ERR_USAGE, "Minimum memory reservation allowed is 6MB");
+	if (l->reservation && l->memory && l->reservation > l->memory)
+		return err_set(e, ERR_USAGE, "Minimum memory limit can not be less than memory reservation limit, see usage");
+	return 0;
+}
+
 int cgroup_check(const struct cgroup_limits *l, struct err *e)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cpu_check(l, e) < 0 || reservation_check(l, e) < 0)
+		return -1;
 
 	if (l->memory && l->memory < CGROUP_MEMORY_MIN)
 		return err_set(e, ERR_USAGE, "Minimum memory limit allowed is 6MB");
@@ -174,16 +203,49 @@ static int memory_limit(const struct cgroup *g, const struct cgroup_limits *l, s
 	return number_put(g, CGROUP_MEMORY, swap_file, swap, v2 ? "max" : "-1", e);
 }
 
+/* Version 2's weight of 1 to 10000 for version 1's 2 to 262144, so that 1024 becomes 100 (as crun has it). */
+static int64_t cpu_weight(int64_t shares)
+{
+	double l;
+
+	if (shares <= 2)
+		return 1;
+	if (shares >= 262144)
+		return 10000;
+	l = log2((double)shares);
+	return (int64_t)ceil(pow(10, (l * l + 125 * l) / 612.0 - 7.0 / 34.0));
+}
+
 static int cpu_limit(const struct cgroup *g, const struct cgroup_limits *l, struct err *e)
 {
-	int64_t quota = l->nano_cpus / (1000000000 / PERIOD_US);
-	auto_free char *both = xasprintf("%lld %d", (long long)quota, PERIOD_US);
+	int64_t period = l->cpu_period ? l->cpu_period : PERIOD_US;
+	int64_t quota = l->nano_cpus ? l->nano_cpus / (1000000000 / PERIOD_US) : l->cpu_quota ? l->cpu_quota : -1;
+	auto_free char *number = quota > 0 ? xasprintf("%lld", (long long)quota) : xstrdup("max");
+	auto_free char *both = xasprintf("%s %lld", number, (long long)period);
+	bool v2 = g->v2[CGROUP_CPU];
 
-	if (g->v2[CGROUP_CPU])
-		return value_put(g, CGROUP_CPU, "cpu.max", both, e);
-	if (number_put(g, CGROUP_CPU, "cpu.cfs_period_us", PERIOD_US, "", e) < 0)
+	if (l->cpu_shares && number_put(g, CGROUP_CPU, v2 ? "cpu.weight" : "cpu.shares",
+					v2 ? cpu_weight(l->cpu_shares) : MAX(l->cpu_shares, (int64_t)2), "", e) < 0)
 		return -1;
-	return number_put(g, CGROUP_CPU, "cpu.cfs_quota_us", quota, "", e);
+	if (!l->nano_cpus && !l->cpu_quota && !l->cpu_period)
+		return 0;
+	if (v2)
+		return value_put(g, CGROUP_CPU, "cpu.max", both, e);
+	if (number_put(g, CGROUP_CPU, "cpu.cfs_period_us", period, "", e) < 0)
+		return -1;
+	return number_put(g, CGROUP_CPU, "cpu.cfs_quota_us", quota, "-1", e);
+}
+
+static int reserve(const struct cgroup *g, const struct cgroup_limits *l, struct err *e)
+{
+	bool v2 = g->v2[CGROUP_MEMORY];
+
+	if (l->reservation && number_put(g, CGROUP_MEMORY, v2 ? "memory.low" : "memory.soft_limit_in_bytes",
+					 (int64_t)MIN(l->reservation, (uint64_t)INT64_MAX), "", e) < 0)
+		return -1;
+	if (l->has_swappiness && v2)
+		return err_set(e, ERR_NOT_FOUND, "version 2 of cgroups knows no swappiness");
+	return l->has_swappiness ? number_put(g, CGROUP_MEMORY, "memory.swappiness", l->swappiness, "", e) : 0;
 }
 
 /* v1: a new cpuset is empty, and nothing may join it before both files are set. */
@@ -207,15 +269,18 @@ static int limits_apply(const struct cgroup *g, const struct cgroup_limits *l, s
 {
 	if (l->memory && memory_limit(g, l, e) < 0)
 		return -1;
-	if (l->nano_cpus && cpu_limit(g, l, e) < 0)
+	if (((l->reservation || l->has_swappiness) && reserve(g, l, e) < 0) ||
+	    ((l->nano_cpus || l->cpu_shares || l->cpu_quota || l->cpu_period) && cpu_limit(g, l, e) < 0))
 		return -1;
 	if (l->pids && number_put(g, CGROUP_PIDS, "pids.max", l->pids, "max", e) < 0)
 		return -1;
-	if (!l->cpuset || !*l->cpuset)
+	if ((!l->cpuset || !*l->cpuset) && !l->cpuset_mems)
 		return 0;
 	if (!g->v2[CGROUP_CPUSET] && cpuset_inherit(g, e) < 0)
 		return -1;
-	return value_put(g, CGROUP_CPUSET, "cpuset.cpus", l->cpuset, e);
+	if (l->cpuset_mems && value_put(g, CGROUP_CPUSET, "cpuset.mems", l->cpuset_mems, e) < 0)
+		return -1;
+	return l->cpuset && *l->cpuset ? value_put(g, CGROUP_CPUSET, "cpuset.cpus", l->cpuset, e) : 0;
 }
 
 /* ---- directories ---- */
@@ -293,13 +358,13 @@ static unsigned limits_mask(const struct cgroup_limits *l)
 {
 	unsigned mask = 0;
 
-	if (l->memory || l->memory_swap)
+	if (l->memory || l->memory_swap || l->reservation || l->has_swappiness)
 		mask |= 1u << CGROUP_MEMORY;
-	if (l->nano_cpus)
+	if (l->nano_cpus || l->cpu_shares || l->cpu_quota || l->cpu_period)
 		mask |= 1u << CGROUP_CPU;
 	if (l->pids)
 		mask |= 1u << CGROUP_PIDS;
-	if (l->cpuset && *l->cpuset)
+	if ((l->cpuset && *l->cpuset) || l->cpuset_mems)
 		mask |= 1u << CGROUP_CPUSET;
 	return mask;
 }

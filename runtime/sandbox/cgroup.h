@@ -27,13 +27,20 @@ struct cgroup_limits {		/* 0 or NULL: not limited */
 	int64_t nano_cpus;	/* billionths of a processor */
 	int64_t pids;		/* processes; below 0: unlimited */
 	const char *cpuset;	/* "0-2,4" */
+	const char *cpuset_mems;	/* memory nodes */
+	uint64_t reservation;	/* bytes that stay when memory is short; with memory at most that */
+	int64_t cpu_shares;	/* weight as version 1 has it: 2 to 262144, 1024 is the default */
+	int64_t cpu_period, cpu_quota;	/* microseconds; not together with nano_cpus */
+	bool has_swappiness;
+	unsigned swappiness;	/* percent; version 1 only */
 };
 
 struct cgroup;
 
 static inline bool cgroup_wanted(const struct cgroup_limits *l)
 {
-	return l->memory || l->memory_swap || l->nano_cpus || l->pids || (l->cpuset && *l->cpuset);
+	return l->memory || l->memory_swap || l->nano_cpus || l->pids || (l->cpuset && *l->cpuset) || l->cpuset_mems ||
+	       l->reservation || l->cpu_shares || l->cpu_period || l->cpu_quota || l->has_swappiness;
 }
 
 /* ERR_USAGE for limits that no kernel would take, in Docker's words; touches nothing. */

@@ -156,6 +156,13 @@ static void add_ipc(struct planner *p, const struct spec *sp)
 
 	planner_add(p, PLAN_NEWFS, PLAN_A(SLOT_TMP, SAFE), "mqueue", "source=mqueue");
 	planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_TMP, SLOT_ROOT, PLAN_NO_LINKS), "/dev/mqueue");
+	if (sp->no_shm)
+		return;
+	if (sp->host_ipc) {
+		planner_add(p, PLAN_CLONE, PLAN_A(SLOT_TMP, PLAN_HOST, 0, SAFE), "/dev/shm");
+		planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_TMP, SLOT_ROOT, PLAN_NO_LINKS), "/dev/shm");
+		return;
+	}
 	planner_add(p, PLAN_NEWFS, PLAN_A(SLOT_TMP, SAFE), "tmpfs", "source=shm", "mode=1777", size);
 	planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_TMP, SLOT_ROOT, PLAN_NO_LINKS), "/dev/shm");
 }
@@ -194,7 +201,7 @@ static void add_hierarchy(struct planner *p, struct str words, uint64_t attrs)
 
 static void add_cgroups(struct planner *p, const struct spec *sp, struct str lines)
 {
-	uint64_t ro = sp->privileged ? 0 : MOUNT_ATTR_RDONLY;
+	uint64_t ro = sp->privileged || sp->writable_cgroups ? 0 : MOUNT_ATTR_RDONLY;
 	bool v1 = false;
 
 	for (struct str rest = lines; rest.n; ) {

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,7 +25,9 @@
 
 static uint64_t clone_flags(const struct spec *sp)
 {
-	return CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (sp->net == SPEC_NET_NONE ? CLONE_NEWNET : 0);
+	uint64_t own = (sp->host_ipc ? 0 : CLONE_NEWIPC) | (sp->host_uts ? 0 : CLONE_NEWUTS);
+
+	return own | CLONE_NEWNS | CLONE_NEWPID | (sp->net == SPEC_NET_NONE ? CLONE_NEWNET : 0);
 }
 
 /* The cgroup that it is in becomes the root of those that it sees. */
@@ -37,7 +40,7 @@ static void plan_cgroup(struct planner *p, const struct sandbox *sb, const struc
 		planner_fd(p, SLOT_CGROUP, fds[i], false);
 		planner_add(p, PLAN_CGROUP, PLAN_A(SLOT_CGROUP));
 	}
-	if (!sp->privileged)
+	if (!sp->privileged && !sp->host_cgroups)
 		planner_add(p, PLAN_UNSHARE, PLAN_A(CLONE_NEWCGROUP));
 }
 
@@ -53,6 +56,8 @@ static void plan_net(struct planner *p, const struct spec *sp)
 
 static void plan_names(struct planner *p, const struct spec *sp)
 {
+	if (sp->host_uts)
+		return;
 	if (sp->hostname)
 		planner_add(p, PLAN_HOSTNAME, PLAN_A(0), sp->hostname);
 	if (sp->domainname)
@@ -271,6 +276,17 @@ static int keep(struct sandbox *sb, struct err *e)
 	return host_keep(sb->host, sb->pidfd, &dirs, &sb->keep_id, e);
 }
 
+/* Lowering it takes a privilege (CAP_SYS_RESOURCE) that not every root has: then it stays as ours is. */
+static void set_oom_score(const struct sandbox *sb, const struct spec *sp)
+{
+	auto_free char *path = xasprintf("/proc/%d/oom_score_adj", sb->pid);
+	auto_free char *text = xasprintf("%d", sp->oom_score_adj);
+	auto_fd int fd = sp->oom_score_adj ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+
+	if (fd >= 0)
+		(void)!write(fd, text, strlen(text));
+}
+
 static int create(struct job *j, struct sandbox *sb, const struct spec *sp, struct err *e)
 {
 	struct planner p = { 0 };
@@ -285,7 +301,10 @@ static int create(struct job *j, struct sandbox *sb, const struct spec *sp, stru
 	planner_done(&p);
 	if (r < 0 || keep(sb, e) < 0)
 		return -1;
-	return sandbox_wait_ready(j, sb, e);
+	if (sandbox_wait_ready(j, sb, e) < 0)
+		return -1;
+	set_oom_score(sb, sp);
+	return 0;
 }
 
 struct sandbox *sandbox_new(struct sandbox_host *h)

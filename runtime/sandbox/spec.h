@@ -99,6 +99,10 @@ struct spec {
 	uint64_t caps;		/* bit n = capability n: bounding, permitted, effective; no inheritable, no ambient */
 	bool privileged;	/* no masks, all host devices, sysfs and cgroup writable; caps and seccomp as given */
 	bool no_new_privs;
+	bool writable_cgroups;	/* the container may divide its own cgroup */
+	bool host_uts, host_ipc, host_cgroups;	/* no such namespace of its own; with host_uts hostname is only its text */
+	bool no_shm;		/* no /dev/shm */
+	int oom_score_adj;	/* -1000 to 1000; what this process may not set is left out */
 	bool unmask;		/* systempaths=unconfined */
 	bool seccomp_off;	/* unconfined */
 	const char *seccomp_profile;	/* Docker's JSON form, its text; NULL: the default table */
