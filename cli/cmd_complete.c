@@ -97,7 +97,17 @@ static int man_run(struct cli *c, void *args UNUSED, int argc UNUSED, char **arg
 		if (!c->cmds[i]->hidden)
 			man_command(c, c->cmds[i]);
 	fputs(".SH ENVIRONMENT\n.TP\n.B TARE_ROOT\nthe store's directory; by default /var/lib/tare, for an ordinary "
-	      "user $XDG_DATA_HOME/tare\n.TP\n.B NO_COLOR\nthe live tree is drawn without colours\n", c->out);
+	      "user $XDG_DATA_HOME/tare\n.TP\n.B NO_COLOR\nthe live tree is drawn without colours\n"
+	      ".TP\n.B TARE_HTTP_CONNECT, TARE_HTTP_STALL, TARE_HTTP_ANSWER\nhow long a registry may take to be reached "
+	      "(30s), to move a byte (60s), to answer (300s)\n"
+	      ".TP\n.B TARE_HELPER_TIMEOUT\nhow long a credential helper may take (30s)\n"
+	      ".TP\n.B TARE_CERTS_D\ndirectories of certificates and hosts.toml for registries, separated by colons, instead "
+	      "of the usual certs.d directories\n"
+	      ".TP\n.B CONTAINERS_REGISTRIES_CONF, TARE_DAEMON_JSON\nfiles to read instead of the usual registries.conf and "
+	      "Docker's daemon.json\n"
+	      ".TP\n.B DOCKER_CONFIG, REGISTRY_AUTH_FILE, DOCKER_AUTH_CONFIG\nwhere credentials are: a directory with "
+	      "config.json, a file, the text of one\n"
+	      ".TP\n.B HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY\nproxies for registries; loopback hosts have none\n", c->out);
 	return 0;
 }
 

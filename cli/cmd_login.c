@@ -32,17 +32,17 @@ static int prompt(struct cli *c, const char *what, bool echo, struct buf *ret, s
 	char ch = 0;
 	ssize_t n;
 
-	fputs(what, c->err);
-	fflush(c->err);
 	if (tcgetattr(STDIN_FILENO, &old) < 0)
 		return err_sys(e, "read from the terminal");
 	raw = old;
 	if (!echo)
 		raw.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw);
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);	/* before the prompt: what is typed at once must not be seen */
+	fputs(what, c->err);
+	fflush(c->err);
 	while ((n = read(STDIN_FILENO, &ch, 1)) > 0 && ch != '\n' && ch != 3 && ret->n < PASSWORD_MAX)
 		buf_putc(ret, ch);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &old);
 	if (!echo)
 		fputc('\n', c->err);
 	if (n <= 0 || ch == 3)

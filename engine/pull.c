@@ -86,7 +86,8 @@ static int pull_new(struct job *j, struct store *s, struct remote *r, const stru
 	return local_find(s, ret->name, &ret->row, e);
 }
 
-int engine_pull(struct job *j, struct store *s, const struct pull_args *a, struct pulled *ret, struct err *e)
+static int pull_one(struct job *j, struct store *s, const struct pull_args *a, const char *name, struct pulled *ret,
+		    struct err *e)
 {
 	struct remote_opts o = { .store = s };
 	auto_wire struct wire *w = NULL;
@@ -94,7 +95,7 @@ int engine_pull(struct job *j, struct store *s, const struct pull_args *a, struc
 	struct ref ref;
 	int got;
 
-	if (ref_parse(str_of(a->name), &ref, e) < 0)
+	if (ref_parse(str_of(name), &ref, e) < 0)
 		return -1;
 	if (ref.has_digest)
 		*ref.tag = '\0';	/* it is the digest that was asked for, whatever the tag means by now */
@@ -106,6 +107,31 @@ int engine_pull(struct job *j, struct store *s, const struct pull_args *a, struc
 	if (got == 0)
 		got = pull_new(j, s, r, a, ret, e);
 	return got < 0 ? err_wrap(e, "pull %s", ret->name) : 0;
+}
+
+/* What a name may mean: itself, or what registries.conf makes of a short one, in the order of trying. */
+static void full_names(const struct client *c, const char *name, struct strv *ret)
+{
+	if (ref_is_short(str_of(name)))
+		client_short_names(c, name, ret);
+	if (ret->n == 0)
+		strv_add(ret, name);
+}
+
+int engine_pull(struct job *j, struct store *s, const struct pull_args *a, struct pulled *ret, struct err *e)
+{
+	auto_strv struct strv names = { 0 };
+	int r = -1;
+
+	full_names(a->client, a->name, &names);
+	for (size_t i = 0; i < names.n; i++) {
+		err_clear(e);
+		r = pull_one(j, s, a, names.v[i], ret, e);
+		/* Some registries deny what they don't have. */
+		if (r == 0 || (e->kind != ERR_NOT_FOUND && e->kind != ERR_DENIED))
+			break;
+	}
+	return r;
 }
 
 int pull_policy_parse(const char *s, enum pull_policy *ret, struct err *e)
@@ -129,6 +155,19 @@ static bool is_name(const char *name)
 	return !str_starts(str_of(name), "sha256:") && ref_parse(str_of(name), &ref, &e) == 0;
 }
 
+/* A short name was pulled under what registries.conf makes of it. */
+static bool find_full(struct store *s, const struct client *c, const char *name, struct image_row *ret)
+{
+	auto_strv struct strv names = { 0 };
+	auto_err struct err ignored = { 0 };
+
+	full_names(c, name, &names);
+	for (size_t i = 0; i < names.n; i++)
+		if (strcmp(names.v[i], name) != 0 && image_resolve(s, names.v[i], ret, &ignored) == 0)
+			return true;
+	return false;
+}
+
 int pull_obtain(struct job *j, struct store *s, const struct client_options *o, const char *name,
 		const struct platform *want, enum pull_policy policy, struct image_row *ret,
 		void (*told)(void *arg), void *arg, struct err *e)
@@ -143,10 +182,12 @@ int pull_obtain(struct job *j, struct store *s, const struct client_options *o, 
 			return -1;
 		err_clear(e);
 	}
-	if (told)
-		told(arg);
 	if (client_new(o, &c, e) < 0)
 		return -1;
+	if (policy == PULL_MISSING && find_full(s, c, name, ret))
+		return 0;
+	if (told)
+		told(arg);
 	a.client = c;
 	if (engine_pull(j, s, &a, &p, e) < 0)
 		return -1;

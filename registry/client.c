@@ -9,6 +9,7 @@
 #include "registry/zone.h"
 
 #define WAIT_MAX_S 300
+#define CLIENT_NOT_NOW "is not asked again for now"
 
 /* Certificates for where redirects lead. Trouble with them shows when they are needed. */
 static const struct http_tls *tls_of(void *arg, const struct url *u)
@@ -122,6 +123,20 @@ static struct host_state *host_state(struct client *c, const char *host)
 	return h;
 }
 
+/* One line to the user, once. */
+static void warn_once(struct job *j, struct client *c, const char *line)
+{
+	bool old;
+
+	pthread_mutex_lock(&c->lock);
+	old = strv_has(&c->warned, line) || c->warned.n > 100;
+	if (!old)
+		strv_add(&c->warned, line);
+	pthread_mutex_unlock(&c->lock);
+	if (!old)
+		event_warn(j->sink, "%s", line);
+}
+
 /* Warnings of registries are shown, once each, and never acted on. Spec: distribution-spec, "Warnings". */
 static void show_warnings(struct job *j, struct client *c, const char *host, const struct http_answer *a)
 {
@@ -129,18 +144,11 @@ static void show_warnings(struct job *j, struct client *c, const char *host, con
 
 	for (size_t i = 0; (value = http_header_nth(a, "warning", i)); i++) {
 		auto_free char *text = header_warning(str_of(value)), *line = NULL;
-		bool old;
 
 		if (!text)
 			continue;
 		line = xasprintf("%s: %.500s", host, text);
-		pthread_mutex_lock(&c->lock);
-		old = strv_has(&c->warned, line) || c->warned.n > 100;
-		if (!old)
-			strv_add(&c->warned, line);
-		pthread_mutex_unlock(&c->lock);
-		if (!old)
-			event_warn(j->sink, "%s", line);
+		warn_once(j, c, line);
 	}
 }
 
@@ -435,7 +443,7 @@ static int ask(struct job *j, struct client *c, const struct client_request *r, 
 	if (status == 0) {
 		o = client_origin(c, &t.url);
 		if (ep->mirror && (o->down || o->gate.open > clock_mono_ns()))
-			status = err_set(e, ERR_NET, "%s is not asked again for now", ep->host);
+			status = err_set(e, ERR_NET, "%s " CLIENT_NOT_NOW, ep->host);
 		else
 			status = wire_do(j, c, &t.w, ret, e);
 		if (status < 0 && e->kind == ERR_NET && !ret->sent)
@@ -463,6 +471,17 @@ static bool settled(const struct http_answer *a, int status, const struct err *e
 	return a->status / 100 == 2 || a->status == 304 || a->status == 416;
 }
 
+/* That a mirror has nothing is usual; that it cannot be used is worth a line. */
+static void mirror_failed(struct job *j, struct client *c, const struct endpoint *ep, int status, const struct err *e)
+{
+	auto_free char *line = NULL;
+
+	if (status == 0 || strstr(err_text(e), CLIENT_NOT_NOW))
+		return;
+	line = xasprintf("mirror %s (%s) is passed over: %s", ep->host, ep->source, err_text(e));
+	warn_once(j, c, line);
+}
+
 int client_do(struct job *j, struct client *c, const struct client_request *r, struct http_answer *ret, struct err *e)
 {
 	auto_endpoints struct endpoints l = { 0 };
@@ -482,6 +501,7 @@ int client_do(struct job *j, struct client *c, const struct client_request *r, s
 		status = ask(j, c, r, &l.v[i], ret, e);
 		if (!l.v[i].mirror || settled(ret, status, e))
 			break;
+		mirror_failed(j, c, &l.v[i], status, e);
 	}
 	return status < 0 && e->kind != ERR_CANCELLED ? err_wrap(e, "%s", name.p) : status;
 }
@@ -499,7 +519,8 @@ int client_location(struct client *c, const struct http_answer *a, char **ret, s
 		return err_wrap(e, "where the upload goes on");
 	}
 	if (base.tls && !next.tls && strcmp(base.host, next.host) == 0) {
-		buf_printf(&https, "https%s", next.text + 4);	/* a proxy speaks TLS for a server that does not know */
+		url_origin(&base, &https);	/* a proxy speaks TLS for a server that does not know */
+		buf_puts(&https, next.text + next.path);
 		url_done(&next);
 		if (url_parse(buf_view(&https), &next, e) < 0)
 			return -1;

@@ -27,8 +27,9 @@ int gate_wait(struct job *j, struct gate *g, struct err *e)
 {
 	int64_t left;
 
+	/* Those who waited do not all come at the same moment. */
 	while ((left = g->open - clock_mono_ns()) > 0)
-		if (retry_sleep(j, left, e) < 0)
+		if (retry_sleep(j, left + retry_random() % 100 * MS, e) < 0)
 			return -1;
 	return 0;
 }

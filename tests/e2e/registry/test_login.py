@@ -171,6 +171,32 @@ def test_short_names(tare):
         assert tare("mirror", "explain", name).out.splitlines()[0] == full
 
 
+def test_short_names_are_pulled(tare, make_reg):
+    """In the order of registries.conf; a second use finds what was stored under the full name."""
+    first, second = make_reg(), make_reg()
+    second.image("app", "1")
+    second.image("library/x", "latest")
+    tare.file(".config/containers/registries.conf", f'unqualified-search-registries = ["{first.name}", "{second.name}"]\n'
+              f'[aliases]\nx = "{second.name}/library/x"\n')
+    tare("pull", "app:1")
+    assert first.requests(status=404) and f"{second.name}/app" in tare("images").out
+    tare("pull", "x")
+    assert not first.requests("GET|HEAD", "library/x|/x/") and f"{second.name}/library/x" in tare("images").out
+    tare.fails("pull", "nothing", says=[second.name, "no such image"])
+
+
+def test_a_bad_mirror_is_told_once(tare, make_reg, ca):
+    reg, mirror = make_reg(), make_reg(tls=ca.context("127.0.0.1"))      # an authority that nobody knows
+    reg.image("a", "v1")
+    conf = f'[[registry]]\nlocation = "{reg.name}"\n[[registry.mirror]]\nlocation = "{mirror.name}"\n'
+    tare.file(".config/containers/registries.conf", conf)
+    r = tare("pull", reg.name + "/a:v1")
+    assert r.err.count(f"mirror {mirror.name}") == 1 and "certificate" in r.err and "registries.conf" in r.err
+    tare.file(".config/containers/registries.conf", conf + "insecure = true\n")
+    r = tare("pull", reg.name + "/a:v1")
+    assert "passed over" not in r.err and mirror.requests("HEAD|GET", "/a/manifests/")
+
+
 def test_trace_holds_no_secret(tare, served):
     """AUTH-41"""
     reg = served(Tokens(users={"joe": "s3cret"}))
