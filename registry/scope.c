@@ -78,12 +78,22 @@ static void add_one(struct scopes *s, struct str scope)
 		strv_take(&s->v, buf_take(&b));
 }
 
+static bool scope_ok(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~')
+			return false;
+	return s.n > 0 && s.n < 1024 && s.p[0] != ':';
+}
+
 void scopes_add(struct scopes *s, struct str text)
 {
 	while (text.p) {
 		struct str one = str_trim(str_cut(&text, ' '));
 
-		if (one.n > 0 && one.n < 1024)
+		while (one.n > 0 && strchr(":,", one.p[one.n - 1]))	/* no action at all is none to be told apart */
+			one.n--;
+		if (scope_ok(one))
 			add_one(s, one);
 	}
 }

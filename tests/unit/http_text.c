@@ -111,7 +111,7 @@ static void test_scopes(void **state UNUSED)
 		{ "repository:a:pull repository:a:push", "repository:a:pull,push" },
 		{ "repository:h:5000/a:pull", "repository:h:5000/a:pull" }, { "registry:catalog:*", "registry:catalog:*" },
 		{ "repository:b:push repository:a:pull  repository:b:pull", "repository:b:pull,push repository:a:pull" },
-		{ "odd", "odd" }, { "", "" }, { "repository:a:pull,,pull", "repository:a:pull" },
+		{ "odd", "odd" }, { "", "" }, { "a\tb c\x7f \xc3\xa9 d", "d" }, { "repository:a:pull,,pull", "repository:a:pull" },
 	};
 
 	for (size_t i = 0; i < countof(rows); i++) {
