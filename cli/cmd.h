@@ -20,6 +20,9 @@ extern const struct cmd cmd_load;
 extern const struct cmd cmd_login, cmd_logout;
 extern const struct cmd cmd_man;
 extern const struct cmd cmd_mirror_explain;
+extern const struct cmd cmd_network_connect, cmd_network_create, cmd_network_disconnect, cmd_network_inspect,
+	cmd_network_ls, cmd_network_prune, cmd_network_rm;
+extern const struct cmd cmd_port;
 extern const struct cmd cmd_ps;
 extern const struct cmd cmd_pull;
 extern const struct cmd cmd_rm;

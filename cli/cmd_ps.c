@@ -10,6 +10,7 @@
 #include "cli/session.h"
 #include "engine/container.h"
 #include "engine/image.h"
+#include "engine/network.h"
 
 #define COLUMNS "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
 #define COMMAND_MAX 20		/* characters of a command that a table shows */
@@ -95,6 +96,31 @@ static json_t *joined(const struct container *c, bool labels, size_t *volumes)
 	return text(&b);
 }
 
+/* Of one that does not run, none are shown. */
+static json_t *ports(const struct container *c, const struct format *f)
+{
+	auto_buf struct buf b = { 0 };
+
+	if (container_is_live(c) && format_uses(f, "Ports")) {
+		json_t *settings = engine_network_settings(c);
+
+		engine_ports_text(settings, &b);
+		json_decref(settings);
+	}
+	return text(&b);
+}
+
+static json_t *networks(const struct container *c)
+{
+	json_t *nets = json_object_get(json_object_get(c->config, "NetworkSettings"), "Networks"), *v;
+	auto_buf struct buf b = { 0 };
+	const char *name;
+
+	json_object_foreach(nets, name, v)
+		buf_printf(&b, "%s%s", b.n ? "," : "", name);
+	return text(&b);
+}
+
 static json_t *size(const struct container *c)
 {
 	auto_err struct err ignored = { 0 };
@@ -124,13 +150,13 @@ static json_t *row(struct store *s, const struct args *a, const struct format *f
 	json_object_set_new(o, "RunningFor", json_string(clock_ago(now - created, ago)));
 	json_object_set_new(o, "State", json_string(container_status_word(c->state.status)));
 	json_object_set_new(o, "Status", text(&status));
-	json_object_set_new(o, "Ports", json_string(""));
+	json_object_set_new(o, "Ports", ports(c, f));
 	json_object_set_new(o, "Names", json_string(c->name));
 	json_object_set_new(o, "Labels", joined(c, true, NULL));
 	json_object_set_new(o, "Mounts", joined(c, false, &nvolumes));
 	volumes = xasprintf("%zu", nvolumes);
 	json_object_set_new(o, "LocalVolumes", json_string(volumes));
-	json_object_set_new(o, "Networks", json_string(container_text(c, "HostConfig", "NetworkMode", NULL)));
+	json_object_set_new(o, "Networks", networks(c));
 	json_object_set_new(o, "Size", format_uses(f, "Size") ? size(c) : json_string(""));
 	return o;
 }

@@ -3,6 +3,7 @@
 #include "cli/image_json.h"
 
 #include "base/clock.h"
+#include "engine/network.h"
 #include "image/media.h"
 #include "runtime/container/container.h"
 #include "runtime/container/health.h"
@@ -195,6 +196,7 @@ json_t *container_json(const struct container *c)
 	if ((health = container_health(c)))
 		json_object_set_new(st, "Health", health);
 	json_object_set_new(o, "State", st);
+	json_object_set_new(o, "NetworkSettings", engine_network_settings(c));
 	json_object_set_new(o, "RestartCount", json_integer(s->restarts));
 	return o;
 }

@@ -26,6 +26,8 @@ static const struct cmd *const cmds[] = {
 	&cmd_image_ls, &cmd_image_cat, &cmd_image_mount, &cmd_image_umount,
 	&cmd_save, &cmd_load, &cmd_import,
 	&cmd_login, &cmd_logout, &cmd_mirror_explain,
+	&cmd_port, &cmd_network_connect, &cmd_network_create, &cmd_network_disconnect, &cmd_network_inspect, &cmd_network_ls,
+	&cmd_network_prune, &cmd_network_rm,
 	&cmd_volume_create, &cmd_volume_inspect, &cmd_volume_ls, &cmd_volume_prune, &cmd_volume_rm,
 	&cmd_why, &cmd_df, &cmd_gc,
 	&cmd_info, &cmd_version,

@@ -33,6 +33,7 @@ struct link_port {		/* a veth pair whose host end is a port of a bridge */
 	const char *name;	/* of the host's end, which comes up at once */
 	int bridge;		/* index */
 	bool isolated;		/* reaches the host, but no other such port */
+	bool hairpin;		/* may be sent what it sent itself: where br_netfilter is at work, its published ports */
 	const char *inside;	/* name of the other end, which stays down */
 	int netns;
 	struct mac mac;		/* of the other end */

@@ -65,7 +65,7 @@ static void peer_part(struct nl_batch *b, const struct link_port *p)
 }
 
 /* A port's own settings are an attribute of the bridge's side: kind of the master. */
-static int isolate(struct nl *s, int index, struct err *e)
+static int port_flags(struct nl *s, int index, const struct link_port *p, struct err *e)
 {
 	const struct ifinfomsg i = { .ifi_family = AF_BRIDGE, .ifi_index = index };
 	const uint8_t on = 1;
@@ -74,7 +74,10 @@ static int isolate(struct nl *s, int index, struct err *e)
 
 	nl_begin(&b, RTM_SETLINK, NLM_F_ACK, &i, sizeof(i));
 	at = nl_nest(&b, IFLA_PROTINFO);
-	nl_attr(&b, IFLA_BRPORT_ISOLATED, &on, 1);
+	if (p->isolated)
+		nl_attr(&b, IFLA_BRPORT_ISOLATED, &on, 1);
+	if (p->hairpin)
+		nl_attr(&b, IFLA_BRPORT_MODE, &on, 1);
 	nl_unnest(&b, at);
 	return send_one(s, &b, e);
 }
@@ -89,8 +92,8 @@ int link_add_port(struct nl *s, const struct link_port *p, struct err *e)
 	peer_part(&b, p);
 	if (send_one(s, &b, e) < 0)
 		return err_wrap(e, "make link %s", p->name);
-	if (p->isolated && (link_index(s, p->name, &index, e) < 0 || isolate(s, index, e) < 0))
-		return err_wrap(e, "isolate link %s", p->name);
+	if ((p->isolated || p->hairpin) && (link_index(s, p->name, &index, e) < 0 || port_flags(s, index, p, e) < 0))
+		return err_wrap(e, "set up link %s", p->name);
 	return 0;
 }
 

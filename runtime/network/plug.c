@@ -31,7 +31,7 @@ struct plug {
 	struct plug_end *ends;
 	size_t n;
 	struct ports ports;
-	bool has_ports;
+	bool has_ports, wants_ports;
 	struct net_loop *loop;
 	struct dns *dns;
 };
@@ -148,7 +148,8 @@ static int make_link(struct plug *a, struct plug_end *x, struct err *e)
 {
 	const char *icc = netdef_option(x->net, OPTION "enable_icc");
 	struct link_port p = { .name = x->host, .bridge = x->bridge.index, .inside = x->inside, .netns = a->netns,
-			       .isolated = icc && strcmp(icc, "false") == 0, .mac = x->ep.mac, .mtu = x->bridge.mtu };
+			       .isolated = icc && strcmp(icc, "false") == 0, .hairpin = a->wants_ports,
+			       .mac = x->ep.mac, .mtu = x->bridge.mtu };
 
 	for (int i = 0; i < NAME_TRIES; i++) {
 		uint64_t r;
@@ -429,6 +430,7 @@ int plug_update(struct plug *a, struct plug_wish *wishes, size_t n, const struct
 
 	if (top < 0)
 		return -1;
+	a->wants_ports = ports->n > 0;
 	if (a->dns)
 		dns_set(a->dns, NULL, 0, false);	/* its directories may be closed now */
 	drop_unwished(a, top, wishes, n);
