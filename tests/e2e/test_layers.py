@@ -324,3 +324,59 @@ def test_both_forms_are_the_same_layers(tare, tared):
     assert got[0][0] == got[1][0]
     assert got[0][1] == got[1][1]
     assert len(got[0][1].splitlines()) > 200
+
+
+def test_127_layers(tared, busybox_tar):
+    """As many as Docker stacks: all in tar form, mounted at once."""
+    tared("import", busybox_tar, "busybox")
+    tared.build("FROM busybox\n" + "".join(f"COPY <<x /l/{i}\n{i}\nx\n" for i in range(126)), "-t", "deep")
+    assert len(tared.layers("deep")) == 127 and suffixes(tared) == {"tar", "erofs"}
+    assert tared.run("deep", "sh", "-c", "cat /l/* | sort -n | sum; ls /l | wc -l").out.split()[-1] == "126"
+
+
+def test_full_disk(tared, archive, busybox_tar, tmp):
+    """A layer in tar form that does not fit: the store is as it was, and gc gives the room back."""
+    image, disk = tmp / "small.img", tmp / "small"
+    disk.mkdir()
+    with open(image, "wb") as f:
+        f.truncate(32 << 20)
+    harness.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    harness.run(["mount", "-o", "loop", image, disk], check=True)
+    try:
+        t = harness.Tare(tared.binary, disk / "store", scratch=tmp)
+        t.env_extra = dict(tared.env_extra)
+        t("import", busybox_tar, "busybox")
+        free = os.statvfs(disk).f_bavail
+        ctx = t.context({"Dockerfile": "FROM busybox\nCOPY big /\n", "big": os.urandom(40 << 20)})
+        r = t.build(ctx, "-t", "big", code=1)
+        assert "No space left on device" in r.both, r
+        storecheck.check(t.root)
+        t("gc")
+        storecheck.check(t.root, clean=True)
+        assert os.statvfs(disk).f_bavail >= free - 256
+        assert t.run("busybox", "echo", "ok").out == "ok\n"
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_killed_while_building(tared, busybox_tar):
+    """kill -9 at every fourth durable step of a build whose layers are in tar form."""
+    for n in range(2, 200, 4):
+        t = harness.Tare(tared.binary, tared.scratch / f"s{n}", scratch=tared.scratch)
+        t.env_extra = dict(tared.env_extra)
+        t("import", busybox_tar, "busybox")
+        ctx = t.context({"Dockerfile": "FROM busybox AS one\nCOPY a /a\nFROM one\nRUN ln /a /b\nWORKDIR /w\nCOPY --from=one /a /c\n", "a": "a\n"})
+        r = t("build", "-q", "-t", "x", ctx, code=None, env={"TARE_FAULT": f"*:{n}"})
+        if r.code == 0:
+            assert n > 6
+            return
+        assert r.code == -signal.SIGKILL, r
+        storecheck.check(t.root)
+        if n % 8 == 2:
+            t("gc")
+            storecheck.check(t.root, clean=True)
+        t("build", "-q", "-t", "x", ctx)
+        storecheck.check(t.root)
+        assert t.run("x", "cat", "/a", "/b", "/c").out == "a\na\na\n"
+        subprocess.run(["rm", "-rf", t.root], check=True)
+    raise AssertionError("no end of points")
