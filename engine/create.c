@@ -6,7 +6,7 @@
 #include "base/fs.h"
 #include "cache/layer.h"
 #include "cache/store.h"
-#include "engine/image.h"
+#include "engine/pull.h"
 #include "engine/run.h"
 #include "engine/run_net.h"
 #include "engine/run_record.h"
@@ -21,6 +21,7 @@ struct create {
 	const struct run_args *args;
 	char id[CONTAINER_ID_MAX];
 	struct image image;
+	bool fetching;			/* the image is not here */
 	struct run_mounts mounts;
 	char *network;			/* run_net_mode(); owned */
 	struct digest *diff_ids;
@@ -81,19 +82,44 @@ static int parse_mounts(struct create *r, struct err *e)
 	return 0;
 }
 
+static void tell_missing(void *arg)
+{
+	struct create *r = arg;
+
+	r->fetching = true;
+	event_note(r->job->sink, "Unable to find image '%s' locally", r->args->image);
+}
+
+/* From the store, or from its registry. */
+static int open_image(struct create *r, struct err *e)
+{
+	const struct client_options co = { 0 };
+	enum pull_policy policy = PULL_MISSING;
+	struct platform want;
+	struct image_row row;
+
+	if ((r->args->pull && pull_policy_parse(r->args->pull, &policy, e) < 0) ||
+	    (r->args->platform && platform_parse(str_of(r->args->platform), &want, e) < 0))
+		return -1;
+	r->fetching = policy == PULL_ALWAYS;
+	if (pull_obtain(r->job, r->store, &co, r->args->image, r->args->platform ? &want : NULL, policy, &row,
+			r->fetching ? NULL : tell_missing, r, e) == 0)
+		return local_open(r->store, &row, &r->image, e);
+	if (e->kind == ERR_NOT_FOUND && !r->fetching) {
+		const char *hint = e->hint;
+
+		err_set(e, ERR_NOT_FOUND, "Unable to find image '%s' locally", r->args->image);
+		err_hint(e, hint);
+	}
+	return -1;
+}
+
 static int find_image(struct create *r, struct err *e)
 {
 	auto_strv struct strv volumes = { 0 };
 
-	if (image_open(r->store, r->args->image, &r->image, e) < 0) {
-		if (e->kind == ERR_NOT_FOUND) {
-			const char *hint = e->hint;
-
-			err_set(e, ERR_NOT_FOUND, "Unable to find image '%s' locally", r->args->image);
-			err_hint(e, hint);
-		}
+	if (open_image(r, e) < 0)
 		return -1;
-	}
 	config_set(r->image.config, CONFIG_VOLUMES, &volumes);
 	if (run_mounts_image(&r->mounts, &volumes, e) < 0)
 		return -1;

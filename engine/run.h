@@ -30,6 +30,8 @@ struct run_limits {		/* texts NULL, numbers 0: not given */
 
 struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	const char *image;
+	const char *pull;		/* missing (NULL too), always, never */
+	const char *platform;		/* of an image that is fetched; NULL: the host's */
 	struct strv command;		/* replaces the image's Cmd */
 	const char *entrypoint;		/* "": none, and the image's Cmd is dropped */
 	const char *name, *hostname, *domainname, *workdir, *user, *cidfile;

@@ -330,6 +330,7 @@ class Tare:
             e["TARE_LAYER_FORM"] = os.environ["TARE_LAYER_FORM"]
         e["TARE_ROOT"] = self.root
         e["LC_ALL"] = "C.UTF-8"
+        e["CONTAINERS_REGISTRIES_CONF"] = HERE / "registries.conf"
         if self.user is not None:
             e.update(self.user.env())
         e.update(self.env_extra)
