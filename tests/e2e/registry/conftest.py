@@ -28,7 +28,7 @@ FAST = {"TARE_HTTP_CONNECT": "5s", "TARE_HTTP_STALL": "5s", "TARE_HTTP_ANSWER": 
 MOUNTED = 'n=$0; while [ "$n" -gt 0 ]; do mount --bind "$1" "$2" || exit 99; shift 2; n=$((n-1)); done; exec "$@"'
 
 
-MISSING = {"push", "copy", "tags", "digest", "manifest", "serve-registry"}      # verbs that are still to come
+MISSING = {"push", "copy", "tags", "digest", "manifest", "serve-registry"}
 
 
 class Tare(harness.Tare):

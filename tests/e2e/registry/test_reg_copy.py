@@ -45,7 +45,7 @@ def test_copy_04_wrong_bytes_are_not_handed_on(tare, reg, make_reg):
     to = make_reg()
     img = reg.image("a", "v1", big(300000))
     reg.rule("GET", img.layer_digests[0], flip=1000)
-    tare.fails("copy", ref(reg, img), f"{to.name}/b:v1", says="digest")
+    tare.fails("copy", ref(reg, img), f"{to.name}/b:v1", says="are others")
     assert not to.repo("b").tags and img.layer_digests[0] not in to.repos["b"].blobs
 
 
@@ -125,15 +125,12 @@ def test_copy_10_archive_members_that_lead_out(tare, tmp, name):
 
 
 def test_copy_11_limits_of_an_archive(tare, tmp):
+    """The number of entries: test_images.py."""
     img = archives.Img()
     f = tmp / "x.tar"
     huge = json.loads(dict(archives.modern(img, ["x:1"]))["manifest.json"])
     f.write_bytes(archives.pack([*archives.crane(img, ["x:1"])[:-1], ("manifest.json", json.dumps(huge * 9000).encode())]))
     tare.fails("copy", f"docker-archive:{f}", "store:x:1", says="manifest.json")
-    with tarfile.open(f, "w") as t:
-        for i in range(100001):
-            t.addfile(tarfile.TarInfo(f"f{i}"))
-    tare.fails("copy", f"docker-archive:{f}", "store:x:1")
     assert tare("images", "-aq").out == ""
 
 
@@ -165,7 +162,7 @@ def test_copy_13_blob_that_is_not_what_its_name_says(tare, tmp):
         t.extractall(d)
     layer = next(p for p in (d / "blobs/sha256").iterdir() if p.read_bytes()[:2] == b"\x1f\x8b")
     good = layer.read_bytes()
-    layer.write_bytes(good[:-1] + b"\0")
+    layer.write_bytes(good[:-6] + bytes([good[-6] ^ 1]) + good[-5:])
     tare.fails("copy", f"oci:{d}:v1", "store:x:1", says=layer.name[:12])
     layer.unlink()
     tare.fails("copy", f"oci:{d}:v1", "store:x:1", says=layer.name[:12])
@@ -174,17 +171,17 @@ def test_copy_13_blob_that_is_not_what_its_name_says(tare, tmp):
 
 
 def test_copy_14_same_tree_as_others_unpack(tare, reg, tmp):
-    """Whiteouts, opaque directories, a hard link over a layer, as umoci unpacks them."""
+    """Whiteouts and opaque directories as umoci unpacks them."""
     one = archives.pack([("a/", None), ("a/keep", b"1"), ("a/gone", b"2"), ("o/", None), ("o/old", b"3"), ("f", b"4")])
     two = archives.pack([("a/", None), ("a/.wh.gone", b""), ("o/", None), ("o/.wh..wh..opq", b""), ("o/new", b"5"),
-                         ("hard", archives.hardlink("f")), ("l", archives.symlink("/etc/passwd"))])
+                         ("l", archives.symlink("/etc/passwd"))])
     img = reg.image("a", "v1", archives.Img(one, two))
     tare("pull", ref(reg, img))
     tare("copy", ref(reg, img), f"oci:{tmp}/l:v1")
     run(["umoci", "unpack", "--image", f"{tmp}/l:v1", tmp / "out"], check=True)
     root = tmp / "out/rootfs"
     theirs = {str(p.relative_to(root)) for p in root.rglob("*")}
-    assert theirs == set(tare.files(ref(reg, img))) == {"a", "a/keep", "o", "o/new", "f", "hard", "l"}
+    assert theirs == set(tare.files(ref(reg, img))) == {"a", "a/keep", "o", "o/new", "f", "l"}
 
 
 def test_copy_15_from_of_a_remote_image(tare, reg):
@@ -204,8 +201,20 @@ def test_copy_15_from_of_a_remote_image(tare, reg):
 
 def test_copy_16_run_pulls(tare, reg):
     img = reg.image("a", "v1", big(2000))
-    r = tare("run", "--rm", "--network", "none", ref(reg, img), "/none", code=127)
+    run_ = ["run", "--rm", "--network", "none"]
+    tare.fails(*run_, "--pull", "never", ref(reg, img), "/none", code=125, says=f"Unable to find image '{ref(reg, img)}' locally")
+    assert not reg.requests()
+    r = tare(*run_, ref(reg, img), "/none", code=127)
+    assert f"Unable to find image '{ref(reg, img)}' locally" in r.err
     assert tare.inspect(ref(reg, img))["Id"] == img.config_digest
+    n = len(reg.requests())
+    tare(*run_, ref(reg, img), "/none", code=127)
+    assert len(reg.requests()) == n
+    newer = reg.image("a", "v1", big(2500))
+    tare(*run_, "--pull", "always", ref(reg, img), "/none", code=127)
+    assert tare.inspect(ref(reg, img))["Id"] == newer.config_digest
+    tare.fails(*run_, "--pull", "sometimes", ref(reg, img), "/none", code=125, says="sometimes")
+    tare.fails(*run_, f"{reg.name}/a:none", "/none", code=125, says="a:none")
 
 
 def test_copy_17_serve_registry(tare, reg, tmp):

@@ -264,16 +264,18 @@ def test_real_12_archives_of_podman(tare, tmp, docker):
 
 
 def test_real_13_a_lossy_network(tare, another, docker):
-    """The real registry behind a network that breaks a connection each MiB."""
+    """The real registry behind a network that breaks now and then. An upload that breaks within a PATCH is lost there:
+    2.8.2 keeps the bytes, but not its record of them ("upload resumed at wrong offest"), and begins again."""
     r, server = docker(), Server()
     try:
         front = server.listen(reverse("127.0.0.1", r.port))
-        server.rule(budget=Budget(MB + 12345))
+        budget = Budget(6 * MB)
+        server.rule(budget=budget)
         img = big(5 * MB, 3 * MB)
         name = stored(tare, img, f"{front.name}/a:v1")
         tare("push", "--chunk", "512K", name)
         other = another()
         other("pull", name)
-        assert other.layers(name) == img.diff_ids
+        assert other.layers(name) == img.diff_ids and budget.breaks
     finally:
         server.close()
