@@ -282,3 +282,35 @@ const struct cmd cmd_rename = {
 	.name = "rename", .synopsis = "CONTAINER NEW-NAME", .about = "Rename a container.", .min = 2, .max = 2,
 	.run = rename_run,
 };
+
+/* ---- pause, unpause ---- */
+
+static int pause_one(struct session *ss, const char *ref, const void *args UNUSED, FILE *out UNUSED, struct err *e)
+{
+	return engine_pause(&ss->job, ss->store, ref, true, e);
+}
+
+static int pause_run(struct cli *c, void *p, int argc, char **argv, struct err *e)
+{
+	return for_each(c, p, argc, argv, pause_one, true, e);
+}
+
+const struct cmd cmd_pause = {
+	.name = "pause", .synopsis = "CONTAINER...", .about = "Freeze all processes of containers.", .min = 1, .max = -1,
+	.run = pause_run,
+};
+
+static int unpause_one(struct session *ss, const char *ref, const void *args UNUSED, FILE *out UNUSED, struct err *e)
+{
+	return engine_pause(&ss->job, ss->store, ref, false, e);
+}
+
+static int unpause_run(struct cli *c, void *p, int argc, char **argv, struct err *e)
+{
+	return for_each(c, p, argc, argv, unpause_one, true, e);
+}
+
+const struct cmd cmd_unpause = {
+	.name = "unpause", .synopsis = "CONTAINER...", .about = "Let frozen containers go on.", .min = 1, .max = -1,
+	.run = unpause_run,
+};

@@ -2,17 +2,19 @@
 /* tare inspect: images and containers as JSON. */
 #include "cli/cmd.h"
 #include "cli/image_json.h"
+#include "cli/inspect_container.h"
 #include "cli/session.h"
 #include "cli/show.h"
 #include "engine/image.h"
-#include "runtime/container/container.h"
 
 struct args {
 	const char *format, *type;
+	bool size;
 };
 
 static const struct opt opts[] = {
 	{ 'f', "format", "TEMPLATE", OPT_STR, offsetof(struct args, format), "json, or a Go template for each object" },
+	{ 's', "size", NULL, OPT_BOOL, offsetof(struct args, size), "of containers also the sizes of their files" },
 	{ 0, "type", "TYPE", OPT_STR, offsetof(struct args, type), "only look for an image or a container" },
 	{ 0 },
 };
@@ -28,13 +30,13 @@ static int inspect_image(struct store *s, const char *name, bool full, json_t **
 	return 0;
 }
 
-static int inspect_container(struct store *s, const char *name, json_t **ret, struct err *e)
+static int inspect_container(struct store *s, const char *name, bool size, json_t **ret, struct err *e)
 {
 	struct container *c;
 
 	if (container_open(s, name, &c, e) < 0)
 		return -1;
-	*ret = container_json(c);
+	*ret = container_json(s, c, size);
 	container_free(c);
 	return 0;
 }
@@ -45,7 +47,7 @@ static int inspect_one(struct store *s, const struct args *a, const char *name, 
 	bool both = !a->type;
 
 	if (both || strcmp(a->type, "container") == 0) {
-		if (inspect_container(s, name, ret, e) == 0)
+		if (inspect_container(s, name, a->size, ret, e) == 0)
 			return 0;
 		if (!both || e->kind != ERR_NOT_FOUND)
 			return -1;

@@ -3,10 +3,9 @@
 #include <fcntl.h>
 
 #include "base/clock.h"
-#include "cache/set.h"
-#include "cache/usage.h"
 #include "cli/cmd.h"
 #include "cli/format.h"
+#include "cli/inspect_container.h"
 #include "cli/session.h"
 #include "engine/container.h"
 #include "engine/image.h"
@@ -64,15 +63,31 @@ static json_t *command(const struct container *c, bool whole)
 	return text(&shown);
 }
 
-/* The name it was run by; its ID once that name means another image. */
-static json_t *image(struct store *s, const struct container *c, bool whole)
+struct known {			/* what a name means now; many containers have the same */
+	char name[REF_TEXT_MAX], id[DIGEST_TEXT_MAX];
+};
+
+static const char *image_now(struct store *s, struct known *k, const char *name)
 {
-	const char *name = container_text(c, "Config", "Image", NULL), *id = container_text(c, "Image", NULL);
 	auto_err struct err gone = { 0 };
-	char now[DIGEST_TEXT_MAX];
 	struct image_row row;
 
-	if (image_resolve(s, name, &row, &gone) == 0 && strcmp(digest_text(&row.config, now), id) == 0)
+	if (strcmp(k->name, name) == 0 || strlen(name) >= sizeof(k->name))
+		return strcmp(k->name, name) == 0 ? k->id : "";
+	memcpy(k->name, name, strlen(name) + 1);
+	if (image_resolve(s, name, &row, &gone) == 0)
+		digest_text(&row.config, k->id);
+	else
+		*k->id = '\0';
+	return k->id;
+}
+
+/* The name it was run by; its ID once that name means another image. */
+static json_t *image(struct store *s, struct known *k, const struct container *c, bool whole)
+{
+	const char *name = container_text(c, "Config", "Image", NULL), *id = container_text(c, "Image", NULL);
+
+	if (strcmp(image_now(s, k, name), id) == 0)
 		return json_string(name);
 	return whole || strlen(id) < 19 ? json_string(id) : json_stringn(id + strlen("sha256:"), 12);
 }
@@ -123,17 +138,12 @@ static json_t *networks(const struct container *c)
 
 static json_t *size(const struct container *c)
 {
-	auto_err struct err ignored = { 0 };
 	char shown[FORMAT_SIZE_MAX];
-	struct set seen = { 0 };
-	uint64_t n = 0;
 
-	(void)!usage_add(c->dir, "upper", &seen, &n, &ignored);
-	set_done(&seen);
-	return json_string(format_size(n, 3, shown));
+	return json_string(format_size(container_size(c), 3, shown));
 }
 
-static json_t *row(struct store *s, const struct args *a, const struct format *f, const struct container *c)
+static json_t *row(struct store *s, struct known *k, const struct args *a, const struct format *f, const struct container *c)
 {
 	int64_t now = clock_now_ns(), created = container_created_ns(c);
 	char at[CLOCK_TEXT_MAX], ago[CLOCK_TEXT_MAX];
@@ -144,7 +154,7 @@ static json_t *row(struct store *s, const struct args *a, const struct format *f
 
 	container_status_text(c, now, &status);
 	json_object_set_new(o, "ID", json_stringn(c->id, a->no_trunc ? 64 : CONTAINER_SHORT));
-	json_object_set_new(o, "Image", image(s, c, a->no_trunc));
+	json_object_set_new(o, "Image", image(s, k, c, a->no_trunc));
 	json_object_set_new(o, "Command", command(c, a->no_trunc));
 	json_object_set_new(o, "CreatedAt", json_string(clock_rfc3339(created, at)));
 	json_object_set_new(o, "RunningFor", json_string(clock_ago(now - created, ago)));
@@ -165,11 +175,12 @@ static int print_rows(struct cli *c, struct store *s, const struct args *a, cons
 		      struct err *e)
 {
 	auto_format struct format *f = NULL;
+	struct known known = { 0 };
 
 	if (format_new(a->format, a->size ? COLUMNS "\t{{.Size}}" : COLUMNS, fields, true, &f, e) < 0)
 		return -1;
 	for (size_t i = 0; i < l->n; i++)
-		if (format_row(f, row(s, a, f, l->v[i]), e) < 0)
+		if (format_row(f, row(s, &known, a, f, l->v[i]), e) < 0)
 			return -1;
 	format_print(f, c->out);
 	return 0;

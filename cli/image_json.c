@@ -3,10 +3,7 @@
 #include "cli/image_json.h"
 
 #include "base/clock.h"
-#include "engine/network.h"
 #include "image/media.h"
-#include "runtime/container/container.h"
-#include "runtime/container/health.h"
 
 #define NEVER "0001-01-01T00:00:00Z"	/* Go's zero time */
 
@@ -171,32 +168,5 @@ json_t *image_json(const struct image *i, const struct strv *names, bool full)
 	set_str(descriptor, "mediaType", MEDIA_OCI_MANIFEST);
 	set_digest(descriptor, "digest", &i->row.manifest);
 	json_object_set_new(o, "Descriptor", descriptor);
-	return o;
-}
-
-json_t *container_json(const struct container *c)
-{
-	const struct container_state *s = &c->state;
-	json_t *o = json_deep_copy(c->config), *st = json_object(), *health;
-	auto_free char *name = xasprintf("/%s", c->name);
-
-	set_str(o, "Id", c->id);
-	set_str(o, "Name", name);
-	set_str(st, "Status", container_status_word(s->status));
-	json_object_set_new(st, "Running", json_boolean(container_is_live(c)));
-	json_object_set_new(st, "Paused", json_boolean(s->status == CONTAINER_PAUSED));
-	json_object_set_new(st, "Restarting", json_boolean(s->status == CONTAINER_RESTARTING));
-	json_object_set_new(st, "OOMKilled", json_boolean(s->oom));
-	json_object_set_new(st, "Dead", json_false());
-	json_object_set_new(st, "Pid", json_integer(s->pid));
-	json_object_set_new(st, "ExitCode", json_integer(s->exit_code));
-	set_str(st, "Error", s->error ? s->error : "");
-	set_time(st, "StartedAt", s->started_ns != 0, s->started_ns);
-	set_time(st, "FinishedAt", s->finished_ns != 0, s->finished_ns);
-	if ((health = container_health(c)))
-		json_object_set_new(st, "Health", health);
-	json_object_set_new(o, "State", st);
-	json_object_set_new(o, "NetworkSettings", engine_network_settings(c));
-	json_object_set_new(o, "RestartCount", json_integer(s->restarts));
 	return o;
 }

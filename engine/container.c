@@ -3,7 +3,9 @@
 #include "engine/container.h"
 
 #include "cache/images.h"
+#include "engine/control.h"
 #include "engine/image.h"
+#include "runtime/container/control.h"
 #include "runtime/container/health.h"
 
 struct filter {
@@ -155,12 +157,14 @@ static void select_matching(struct container_list *l, const struct ps_args *a, c
 int engine_ps(struct store *s, const struct ps_args *a, struct container_list *ret, struct err *e)
 {
 	auto_free struct filter *f = xcalloc(a->filters.n + 1, sizeof(*f));
+	auto_free char *run_dir = NULL;
 
 	for (size_t i = 0; i < a->filters.n; i++)
 		if (filter_parse(s, a->filters.v[i], &f[i], e) < 0)
 			return -1;
-	if (container_list(s, ret, e) < 0)
+	if (engine_run_dir(&run_dir, e) < 0 || container_list(s, ret, e) < 0)
 		return -1;
+	control_sweep(run_dir);
 	select_matching(ret, a, f);
 	return 0;
 }

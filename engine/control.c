@@ -12,7 +12,7 @@
 #include "runtime/container/eventlog.h"
 #include "runtime/sandbox/userns.h"
 
-static int run_dir(char **ret, struct err *e)
+int engine_run_dir(char **ret, struct err *e)
 {
 	struct userns u;
 
@@ -23,7 +23,7 @@ int engine_connect(struct container *c, int *ret, struct err *e)
 {
 	auto_free char *dir = NULL;
 
-	if (run_dir(&dir, e) < 0)
+	if (engine_run_dir(&dir, e) < 0)
 		return -1;
 	if (container_is_live(c) && control_connect(dir, c->id, ret, e) == 0)
 		return 0;
@@ -202,9 +202,9 @@ int engine_rm(struct job *j, struct store *s, const char *ref, bool force, bool 
 		err_clear(e);		/* AutoRemove: its monitor has done it */
 		return 0;
 	}
-	if (run_dir(&dir, e) < 0)
+	if (engine_run_dir(&dir, e) < 0)
 		return -1;
-	control_dir_remove(dir, c->id);		/* a killed monitor has left it */
+	control_sweep(dir);
 	event_log_container(c, "destroy", NULL);
 	return run_volumes_remove(s, &names, e);
 }

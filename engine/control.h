@@ -10,6 +10,8 @@ struct store;
 
 #define STOP_TIMEOUT_UNSET INT32_MIN
 
+/* userns_run_dir() of this process. */
+NODISCARD int engine_run_dir(char **ret, struct err *e);
 /* A connection to its monitor. Errors: ERR_CONFLICT "container ... is not running". */
 NODISCARD int engine_connect(struct container *c, int *ret, struct err *e);
 /* config.json was replaced: its monitor, if there is one, shall take note. Errors: what the monitor says. */

@@ -172,11 +172,19 @@ static void run_over(void *arg, struct monitor *m UNUSED)
 	st->parts->snapshot = NULL;
 }
 
-static int run_reload(void *arg, struct monitor *m UNUSED, struct err *e)
+/* What has changed in the record: limits, networks, names. */
+static int run_reload(void *arg, struct monitor *m, struct err *e)
 {
 	const struct start *st = arg;
+	struct run_spec now = { 0 };
+	int r = run_spec_load(&now, st->c->config, e);
 
-	return st->parts->net ? container_net_reload(st->parts->net, st->c->config, e) : 0;
+	if (r == 0 && monitor_sandbox(m))
+		r = sandbox_limit(monitor_sandbox(m), st->c->id, &now.sp.limits, e);
+	run_spec_done(&now);
+	if (r == 0 && st->parts->net)
+		r = container_net_reload(st->parts->net, st->c->config, e);
+	return r;
 }
 
 static int run_remove(void *arg, struct monitor *m UNUSED, struct err *e)

@@ -13,13 +13,17 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/task.h"
 #include "cache/store.h"
 #include "runtime/container/names.h"
 #include "runtime/container/record.h"
+#include "runtime/container/skim.h"
 #include "runtime/container/volume.h"
 
 #define NAME_TRIES 6
 #define RECORD_MAX ((size_t)16 << 20)	/* bytes of config.json: environments may be large */
+#define PARALLEL_MIN 128		/* records; fewer are read by one thread */
+#define PARALLEL_MAX 8
 #define STOP_PATIENCE_MS 10000		/* for the runner of a killed container to let go of it */
 
 bool container_name_ok(const char *name)
@@ -83,22 +87,37 @@ static bool is_locked(int dir)
 }
 
 /* A record that a power cut has damaged is still one that can be listed and removed. */
-void record_load(struct container *c)
+static void load_config(struct container *c, bool brief)
 {
 	auto_err struct err e = { 0 };
-	auto_buf struct buf config = { 0 }, state = { 0 };
+	auto_buf struct buf config = { 0 }, skimmed = { 0 };
 
-	if (fs_read(c->dir, "config.json", RECORD_MAX, &config, &e) == 0)
+	if (fs_read(c->dir, "config.json", RECORD_MAX, &config, &e) == 0 && brief &&
+	    skim_record(buf_view(&config), &skimmed))
+		c->config = json_loadb(skimmed.p, skimmed.n, JSON_ALLOW_NUL, NULL);
+	if (!c->config && config.p)
 		c->config = json_loadb(config.p, config.n, JSON_ALLOW_NUL, NULL);
 	if (!json_is_object(c->config)) {
 		json_decref(c->config);
 		c->config = json_object();
 	}
-	err_clear(&e);
+}
+
+static void load_state(struct container *c)
+{
+	auto_err struct err e = { 0 };
+	auto_buf struct buf state = { 0 };
+
 	if (fs_read(c->dir, "state.json", RECORD_MAX, &state, &e) < 0 && e.sys == ENOENT)
 		return;
 	if (record_state_parse(buf_view(&state), &c->state) < 0)
 		c->state = (struct container_state){ .status = CONTAINER_EXITED, .error = xstrdup("the record is damaged") };
+}
+
+void record_load(struct container *c)
+{
+	load_config(c, false);
+	load_state(c);
 }
 
 /* Invariant 1: what the record says of a live container is true only while its monitor is. */
@@ -111,7 +130,7 @@ void record_judge(struct container *c)
 	c->state.pid = 0;
 }
 
-static int load(struct store *s, int top, const char *id, struct container **ret, struct err *e)
+static int load(struct store *s, int top, const char *id, bool brief, struct container **ret, struct err *e)
 {
 	auto_fd int dir = openat(top, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct container *c;
@@ -125,7 +144,8 @@ static int load(struct store *s, int top, const char *id, struct container **ret
 	c->dir = take_fd(&dir);
 	c->durable = true;
 	snprintf(c->id, sizeof(c->id), "%s", id);
-	record_load(c);
+	load_config(c, brief);
+	load_state(c);
 	name = container_text(c, "Name", NULL);
 	c->name = *name ? xstrdup(name + (*name == '/')) : xstrndup(id, CONTAINER_SHORT);
 	record_judge(c);
@@ -165,7 +185,7 @@ static bool owner_sweep(struct store *s, int top, const char *id)
 	struct container *c;
 	bool gone;
 
-	if (load(s, top, id, &c, &ignored) < 0)
+	if (load(s, top, id, true, &c, &ignored) < 0)
 		return true;
 	gone = is_left_over(c);
 	if (gone)
@@ -399,7 +419,7 @@ int container_open(struct store *s, const char *ref, struct container **ret, str
 		return -1;
 	if (r == 0)
 		return err_set(e, ERR_NOT_FOUND, "No such container: %s", ref);
-	return load(s, top, id, ret, e);
+	return load(s, top, id, false, ret, e);
 }
 
 /* ---- removing ---- */
@@ -486,34 +506,71 @@ static int newest_first(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
+struct part {			/* of the names: what one thread loads */
+	struct store *s;
+	int top;
+	char **names;
+	size_t n;
+	struct container **ret;		/* NULL where one is no container, or removed meanwhile */
+};
+
+static void load_part(void *arg)
+{
+	struct part *p = arg;
+
+	for (size_t i = 0; i < p->n; i++) {
+		auto_err struct err gone = { 0 };
+
+		if (is_hex(p->names[i], 64) && load(p->s, p->top, p->names[i], true, &p->ret[i], &gone) < 0)
+			p->ret[i] = NULL;
+	}
+}
+
+static void load_all(struct store *s, int top, const struct strv *names, struct container **ret)
+{
+	size_t threads = names->n < PARALLEL_MIN ? 1 : MIN(cpu_count(), (size_t)PARALLEL_MAX), each = names->n / threads + 1;
+	auto_free struct part *parts = xcalloc(threads, sizeof(*parts));
+	auto_err struct err e = { 0 };
+	struct pool *pool = NULL;
+
+	if (threads > 1 && pool_new(threads, &pool, &e) < 0)
+		pool = NULL;
+	for (size_t i = 0, at = 0; i < threads; i++, at += each) {
+		size_t from = MIN(at, names->n);
+
+		parts[i] = (struct part){ s, top, names->v + from, MIN(each, names->n - from), ret + from };
+		if (pool)
+			pool_run(pool, load_part, &parts[i]);
+		else
+			load_part(&parts[i]);
+	}
+	pool_free(pool);
+}
+
 int container_list(struct store *s, struct container_list *ret, struct err *e)
 {
 	int top = store_dir(s, STORE_CONTAINERS, e);
-	auto_containers struct container_list l = { 0 };
 	auto_strv struct strv names = { 0 };
+	auto_free struct container **all = NULL;
+	size_t kept = 0;
 
 	if (top < 0 || record_names(top, &names, e) < 0)
 		return -1;
+	all = xcalloc(names.n + 1, sizeof(*all));
+	load_all(s, top, &names, all);
 	for (size_t i = 0; i < names.n; i++) {
-		auto_err struct err one = { 0 };
-		struct container *c;
-
 		if (strncmp(names.v[i], ".new-", 5) == 0 || strncmp(names.v[i], ".del-", 5) == 0)
 			sweep(top, names.v[i]);
-		if (!is_hex(names.v[i], 64) || load(s, top, names.v[i], &c, &one) < 0)
-			continue;	/* removed meanwhile */
-		if (is_left_over(c)) {
-			left_over_remove(c);
-			container_free(c);
-			continue;
+		if (all[i] && is_left_over(all[i])) {
+			left_over_remove(all[i]);
+			container_free(all[i]);
+		} else if (all[i]) {
+			all[kept++] = all[i];
 		}
-		l.v = xrealloc(l.v, (l.n + 1) * sizeof(*l.v));
-		l.v[l.n++] = c;
 	}
-	if (l.n)
-		qsort(l.v, l.n, sizeof(*l.v), newest_first);
-	*ret = l;
-	l = (struct container_list){ 0 };
+	if (kept)
+		qsort(all, kept, sizeof(*all), newest_first);
+	*ret = (struct container_list){ take_ptr(&all), kept };
 	return 0;
 }
 

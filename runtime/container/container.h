@@ -117,7 +117,8 @@ struct container_list {			/* { 0 } is a valid empty one */
 	struct container **v;		/* newest first */
 	size_t n;
 };
-/* All of them; garbage of killed processes is removed on the way, as are --rm containers whose runner was killed. */
+/* All of them, with no more of config than lists need (skim.h). Garbage of killed processes is removed on the way, as are
+ * --rm containers whose monitor was killed. */
 NODISCARD int container_list(struct store *s, struct container_list *ret, struct err *e);
 void container_list_done(struct container_list *l);
 #define auto_containers __attribute__((cleanup(container_list_done)))

@@ -6,26 +6,51 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/fs.h"
 #include "base/task.h"
+#include "runtime/container/record.h"
 
 #define SOCKET "monitor.sock"
 #define HEAD offsetof(struct control, n)	/* what is sent before the bytes */
+
+static int dir_make(const char *path, struct err *e)
+{
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return 0;
+	return errno == ENOENT ? fs_mkdirs(path, 0700, e) : err_sys(e, "make %s", path);
+}
+
+/* Is what fd holds still at its path? A sweeper may have been quicker. */
+static bool still_there(const char *path, int fd)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
 
 int control_dir(const char *run_dir, const char *id, bool make, int *ret, struct err *e)
 {
 	auto_free char *path = xasprintf("%s/containers/%s", run_dir, id);
 
-	if (make && mkdir(path, 0700) < 0 && errno != EEXIST) {
-		if (errno != ENOENT || fs_mkdirs(path, 0700, e) < 0)
-			return err_sys(e, "make %s", path);
+	for (int tries = 0; tries < 1000; tries++) {
+		auto_fd int fd = -1;
+
+		if (make && dir_make(path, e) < 0)
+			return -1;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && (!make || errno != ENOENT))
+			return err_sys(e, "open %s", path);
+		if (fd < 0 || (make && (flock(fd, LOCK_EX) < 0 || !still_there(path, fd))))
+			continue;
+		*ret = take_fd(&fd);
+		return 0;
 	}
-	*ret = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return *ret < 0 ? err_sys(e, "open %s", path) : 0;
+	return err_set(e, ERR_CONFLICT, "%s is removed as soon as it is made", path);
 }
 
 void control_dir_remove(const char *run_dir, const char *id)
@@ -36,6 +61,23 @@ void control_dir_remove(const char *run_dir, const char *id)
 
 	if (fd >= 0)
 		(void)!fs_remove(fd, id, &ignored);
+}
+
+void control_sweep(const char *run_dir)
+{
+	auto_free char *path = xasprintf("%s/containers", run_dir);
+	auto_fd int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_err struct err ignored = { 0 };
+	auto_strv struct strv names = { 0 };
+
+	if (top < 0 || record_names(top, &names, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		auto_fd int fd = openat(top, names.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			(void)!fs_remove(top, names.v[i], &ignored);
+	}
 }
 
 /* A path in a sockaddr_un is short; by way of an fd it always fits. */

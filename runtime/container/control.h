@@ -59,9 +59,10 @@ struct control {
 	char data[CONTROL_DATA];	/* NUL follows text in what control_recv() gives, if it is shorter than CONTROL_DATA */
 };
 
-/* The directory of a container's volatile state, run_dir/containers/<id>: make (0700) and open, or open (-1 ENOENT). */
+/* The directory of a container's volatile state, run_dir/containers/<id>: make (0700) and hold by flock(2), or just open. */
 NODISCARD int control_dir(const char *run_dir, const char *id, bool make, int *ret, struct err *e);
 void control_dir_remove(const char *run_dir, const char *id);
+void control_sweep(const char *run_dir);	/* those that nobody holds: left by killed monitors */
 NODISCARD int control_listen(int dir, int *ret, struct err *e);
 /* Errors: ERR_NOT_FOUND: no monitor is there. */
 NODISCARD int control_connect(const char *run_dir, const char *id, int *ret, struct err *e);

@@ -30,7 +30,7 @@ static int set_option(struct logfile_options *o, const char *key, const char *va
 
 	for (size_t i = 0; i < countof(attrs); i++)
 		if (strcmp(key, attrs[i]) == 0)
-			return 0;	/* record of what is shown with each line: logfile_new()'s attrs */
+			return 0;	/* logfile_attrs() */
 	if (strcmp(key, "max-size") == 0) {
 		if (strcmp(value, "-1") == 0)
 			o->max_size = 0;
@@ -67,6 +67,53 @@ int logfile_options(const json_t *log_config, struct logfile_options *ret, struc
 	}
 	*ret = o;
 	return 0;
+}
+
+static void attrs_labels(const json_t *record, const char *keys, json_t *ret)
+{
+	const json_t *labels = json_object_get(json_object_get(record, "Config"), "Labels");
+
+	for (struct str rest = str_of(keys); rest.p && rest.n;) {
+		struct str word = str_cut(&rest, ',');
+		auto_free char *key = str_dup(word);
+
+		if (json_object_get(labels, key))
+			json_object_set(ret, key, json_object_get(labels, key));
+	}
+}
+
+static void attrs_env(const json_t *record, const char *keys, json_t *ret)
+{
+	const json_t *env = json_object_get(json_object_get(record, "Config"), "Env");
+
+	for (struct str rest = str_of(keys); rest.p && rest.n;) {
+		struct str word = str_cut(&rest, ',');
+		auto_free char *key = str_dup(word);
+
+		for (size_t i = 0; i < json_array_size(env); i++) {
+			struct str value = str_of(json_string_value(json_array_get(env, i))), name = str_cut(&value, '=');
+
+			if (value.p && str_eq(name, word))
+				json_object_set_new(ret, key, json_stringn(value.p, value.n));
+		}
+	}
+}
+
+char *logfile_attrs(const json_t *record)
+{
+	const json_t *log = json_object_get(json_object_get(json_object_get(record, "HostConfig"), "LogConfig"), "Config");
+	const json_t *tag = json_object_get(log, "tag");
+	json_t *o = json_object();
+	char *text = NULL;
+
+	attrs_labels(record, json_string_value(json_object_get(log, "labels")), o);
+	attrs_env(record, json_string_value(json_object_get(log, "env")), o);
+	if (tag)
+		json_object_set(o, "tag", (json_t *)tag);
+	if (json_object_size(o))
+		text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(o);
+	return text;
 }
 
 char *logfile_name(const char *id, unsigned n)

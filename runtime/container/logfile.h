@@ -27,6 +27,9 @@ struct logfile_options {
 /* HostConfig.LogConfig: {"Type": "json-file", "Config": {"max-size": "10m"}}. Errors: ERR_USAGE, Docker's words. */
 NODISCARD int logfile_options(const json_t *log_config, struct logfile_options *ret, struct err *e);
 
+/* What log-opt labels, env and tag add to each line of this record's container: a JSON object's text, owned; NULL: nothing. */
+char *logfile_attrs(const json_t *record);
+
 /* dir: the container's directory, borrowed. The file is made at the first byte. attrs: a JSON object as text for every
  * line's "attrs", copied, or NULL. */
 void logfile_new(int dir, const char *id, const struct logfile_options *o, const char *attrs, struct logfile **ret);

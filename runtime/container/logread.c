@@ -19,6 +19,7 @@ struct logread {
 	char *id;
 	struct logread_options opt;
 	unsigned file;			/* n-th older one; 0: the present */
+	bool rotated;			/* it is no longer the present one, and is read to its end once more */
 	int64_t skip;			/* so many lines are before the tail */
 	struct buf raw, text;
 	size_t at;			/* in raw */
@@ -143,57 +144,80 @@ static int file_open(const struct logread *l, unsigned n)
 	return openat(l->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+static bool is_there(const struct logread *l, unsigned n)
+{
+	auto_free char *name = logfile_name(l->id, n);
+
+	return faccessat(l->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* While files are renamed, one number may be missing. */
 static unsigned oldest(const struct logread *l)
 {
 	unsigned n = 0;
 
-	for (; n + 1 < FILES_MAX; n++) {
-		auto_free char *name = logfile_name(l->id, n + 1);
-
-		if (faccessat(l->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-			break;
-	}
+	while (n + 2 < FILES_MAX && (is_there(l, n + 1) || is_there(l, n + 2)))
+		n++;
 	return n;
 }
 
-/* Have we the file that is now the present one? While not, what we have has been rotated away. */
-static bool is_present(const struct logread *l)
+/* Is the n-th file the one that we have? */
+static bool is_ours(const struct logread *l, unsigned n)
 {
-	auto_fd int fd = file_open(l, 0);
+	auto_fd int fd = file_open(l, n);
 	struct stat a, b;
 
-	return fd < 0 || (fstat(fd, &a) == 0 && fstat(l->fd, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev);
+	return fd >= 0 && fstat(fd, &a) == 0 && fstat(l->fd, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-/* The file that follows the one we have read to its end. */
-static bool next_file(struct logread *l)
+/* Names move while we look: the file before ours is right if ours is still where it was after that one was opened. */
+static int open_next(const struct logread *l)
 {
-	struct stat mine, st;
+	for (int tries = 0; tries < 1000; tries++) {
+		unsigned last = oldest(l), n = 1;
+		auto_fd int fd = -1;
 
+		while (n <= last && !is_ours(l, n))
+			n++;
+		if (n > last)
+			return file_open(l, last);	/* it was too old to be kept */
+		for (unsigned k = n; k-- > 0 && fd < 0;)
+			fd = file_open(l, k);
+		if (fd >= 0 && is_ours(l, n))
+			return take_fd(&fd);
+	}
+	return -1;
+}
+
+/* The file that follows the one we have read to its end; false: there is none yet. *again: that end was not the last. */
+static bool next_file(struct logread *l, bool *again)
+{
+	int fd;
+
+	*again = false;
 	if (l->fd < 0) {
 		l->fd = file_open(l, l->file);
 		return l->fd >= 0;
 	}
-	if (is_present(l) || fstat(l->fd, &mine) < 0)
+	if (is_ours(l, 0) || !is_there(l, 0))
 		return false;
-	for (unsigned n = 0; n < FILES_MAX; n++) {	/* names move while we read: look for ours, take the one before */
-		auto_fd int fd = file_open(l, n + 1), next = -1;
-
-		if (fd >= 0 && !(fstat(fd, &st) == 0 && st.st_ino == mine.st_ino && st.st_dev == mine.st_dev))
-			continue;
-		next = file_open(l, fd < 0 ? oldest(l) : n);
-		if (next < 0)
-			return false;
-		close(l->fd);
-		l->fd = take_fd(&next);
-		return true;
+	if (!l->rotated) {	/* something may have been written before it was renamed */
+		l->rotated = *again = true;
+		return false;
 	}
-	return false;
+	fd = open_next(l);
+	if (fd < 0)
+		return false;
+	close(l->fd);
+	l->fd = fd;
+	l->rotated = false;
+	return true;
 }
 
 /* 1: raw has grown; 0: nothing is there now; -1 */
 static int fill(struct logread *l, struct err *e)
 {
+	bool again;
 	ssize_t n;
 
 	if (l->at) {
@@ -212,7 +236,7 @@ static int fill(struct logread *l, struct err *e)
 			l->raw.n += (size_t)n;
 			return 1;
 		}
-		if (n == 0 && !next_file(l))
+		if (n == 0 && !next_file(l, &again) && !again)
 			return 0;
 	}
 }
@@ -262,6 +286,7 @@ static void start(struct logread *l)
 		close(take_fd(&l->fd));
 	buf_reset(&l->raw);
 	l->at = 0;
+	l->rotated = false;
 	l->file = oldest(l);
 	l->fd = file_open(l, l->file);
 	if (l->fd < 0)

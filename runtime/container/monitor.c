@@ -345,9 +345,22 @@ void monitor_stop(struct monitor *m, bool restart)
 	(void)!monitor_do_stop(m, 0, STOP_DEFAULT, restart, &ignored);
 }
 
-int monitor_do_pause(struct monitor *m, bool pause UNUSED, struct err *e)
+int monitor_do_pause(struct monitor *m, bool pause, struct err *e)
 {
-	return not_running(m, e);
+	struct container_state st = m->c->state;
+
+	if (!m->sb || m->ended)
+		return not_running(m, e);
+	if (pause && st.status == CONTAINER_PAUSED)
+		return err_set(e, ERR_CONFLICT, "Container %s is already paused", m->c->id);
+	if (!pause && st.status != CONTAINER_PAUSED)
+		return err_set(e, ERR_CONFLICT, "Container %s is not paused", m->c->id);
+	if ((pause ? sandbox_freeze(m->sb, m->c->id, e) : sandbox_thaw(m->sb, e)) < 0)
+		return -1;
+	st.status = pause ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+	set_state(m, &st);
+	tell_event(m, pause ? "pause" : "unpause", NULL);
+	return 0;
 }
 
 int monitor_do_reload(struct monitor *m, struct err *e)
@@ -414,6 +427,7 @@ static void streams_drop(void)
 static int monitor_open(struct monitor *m, int sock, unsigned streams, struct err *e)
 {
 	struct logfile_options log;
+	auto_free char *attrs = NULL;
 	struct userns u;
 
 	if (loop_open(m, e) < 0 || signals_open(m, e) < 0 || job_init(&m->job, &m->sink, e) < 0)
@@ -423,7 +437,8 @@ static int monitor_open(struct monitor *m, int sock, unsigned streams, struct er
 		return -1;
 	if (logfile_options(json_object_get(json_object_get(m->c->config, "HostConfig"), "LogConfig"), &log, e) < 0)
 		return -1;
-	logfile_new(m->c->dir, m->c->id, &log, NULL, &m->log);
+	attrs = logfile_attrs(m->c->config);
+	logfile_new(m->c->dir, m->c->id, &log, attrs, &m->log);
 	return 0;
 }
 

@@ -33,6 +33,7 @@ struct cgroup {
 	size_t n;
 	size_t of[CGROUP_CONTROLLERS];	/* place of each controller; n or above: not used */
 	bool v2[CGROUP_CONTROLLERS];
+	unsigned mask;			/* controllers that it has */
 };
 
 /* ---- files of a cgroup ---- */
@@ -189,9 +190,14 @@ static int memory_limit(const struct cgroup *g, const struct cgroup_limits *l, s
 		swap = -1;
 	else if (swap == 0)
 		swap = 2 * memory;
+	/* v1: neither may pass the other on its way; which goes first depends on the direction */
 	if (number_put(g, CGROUP_MEMORY, v2 ? "memory.max" : "memory.limit_in_bytes", memory, "",
-		       e) < 0)
-		return -1;
+		       e) < 0) {
+		if (v2 || number_put(g, CGROUP_MEMORY, swap_file, swap, "-1", e) < 0)
+			return -1;
+		err_clear(e);
+		return number_put(g, CGROUP_MEMORY, "memory.limit_in_bytes", memory, "", e);
+	}
 	if (!value_there(g, CGROUP_MEMORY, swap_file)) { /* a kernel that does not count swap */
 		if (l->memory_swap <= 0)
 			return 0;
@@ -409,6 +415,8 @@ static int places_make(struct cgroup *g, const char *name, unsigned mask, struct
 				r = controller_place(g, c, parent, name, e);
 	}
 	cgroup_places_done(&p);
+	if (r == 0)
+		g->mask |= mask;
 	return r;
 }
 
@@ -422,6 +430,15 @@ static int name_check(const char *name, struct err *e)
 	return 0;
 }
 
+static int refused(struct err *e)
+{
+	if (e->kind == ERR_SYS && (e->sys == EACCES || e->sys == EPERM || e->sys == EROFS)) {
+		e->kind = ERR_DENIED;
+		err_hint(e, NO_DELEGATION);
+	}
+	return err_wrap(e, "limits");
+}
+
 int cgroup_new(const char *name, const struct cgroup_limits *l, struct cgroup **ret, struct err *e)
 {
 	struct cgroup *g;
@@ -431,15 +448,19 @@ int cgroup_new(const char *name, const struct cgroup_limits *l, struct cgroup **
 	cgroup_sweep();
 	g = xcalloc(1, sizeof(*g));
 	if (places_make(g, name, limits_mask(l), e) < 0 || limits_apply(g, l, e) < 0) {
-		if (e->kind == ERR_SYS &&
-		    (e->sys == EACCES || e->sys == EPERM || e->sys == EROFS)) {
-			e->kind = ERR_DENIED;
-			err_hint(e, NO_DELEGATION);
-		}
 		cgroup_free(g);
-		return err_wrap(e, "limits");
+		return refused(e);
 	}
 	*ret = g;
+	return 0;
+}
+
+int cgroup_change(struct cgroup *g, const char *name, const struct cgroup_limits *l, struct err *e)
+{
+	if (name_check(name, e) < 0 || cgroup_check(l, e) < 0)
+		return -1;
+	if (places_make(g, name, limits_mask(l) & ~g->mask, e) < 0 || limits_apply(g, l, e) < 0)
+		return refused(e);
 	return 0;
 }
 

@@ -56,6 +56,11 @@ NODISCARD int cgroup_check(const struct cgroup_limits *l, struct err *e);
 NODISCARD int cgroup_new(const char *name, const struct cgroup_limits *l, struct cgroup **ret,
 			 struct err *e);
 
+/* Set what is set in *l, leave the rest as it is. Controllers that it lacks get directories as cgroup_new() makes them;
+ * its processes are for the caller to move there (cgroup_add()). Errors: cgroup_new()'s. */
+NODISCARD int cgroup_change(struct cgroup *g, const char *name, const struct cgroup_limits *l,
+			    struct err *e);
+
 NODISCARD int cgroup_add(struct cgroup *g, pid_t pid, struct err *e);
 /* For a process that joins by itself (write "0" to each): cgroup.procs files, open for writing; the
  * cgroup's. */

@@ -128,6 +128,24 @@ void cgroup_dirs_differ(struct str mountinfo, struct str self, struct str other,
 	}
 }
 
+char *cgroup_own_dir(const char *controller)
+{
+	auto_buf struct buf mounts = { 0 }, self = { 0 };
+	auto_err struct err ignored = { 0 };
+	struct str rest;
+
+	if (fs_read(AT_FDCWD, "/proc/self/mountinfo", FILE_MAX, &mounts, &ignored) < 0 ||
+	    fs_read(AT_FDCWD, "/proc/self/cgroup", FILE_MAX, &self, &ignored) < 0)
+		return NULL;
+	for (rest = buf_view(&self); rest.p;) {
+		struct str line = str_cut(&rest, '\n'), path;
+
+		if (self_path(line, controller, &path))
+			return line_dir(buf_view(&mounts), line);
+	}
+	return NULL;
+}
+
 void cgroup_places_parse(struct str mountinfo, struct str self, struct cgroup_places *ret)
 {
 	*ret = (struct cgroup_places){ 0 };

@@ -27,6 +27,8 @@ struct cgroup_places {
 /* Pure: from the two files' texts. */
 void cgroup_places_parse(struct str mountinfo, struct str self, struct cgroup_places *ret);
 NODISCARD int cgroup_places_read(struct cgroup_places *ret, struct err *e);
+/* Our own directory in the hierarchy of any controller ("freezer"), NULL: the unified one; owned, or NULL. */
+char *cgroup_own_dir(const char *controller);
 void cgroup_places_done(struct cgroup_places *p);
 
 /* Pure: the directories of other (a text of /proc/PID/cgroup) in the hierarchies where it is not in the same one as self. */

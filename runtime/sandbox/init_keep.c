@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -33,10 +34,29 @@ static void cgroups_remove(const char *paths)
 			nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
 }
 
+/* What is frozen by version 1 does not die before it thaws. */
+static void cgroups_thaw(const char *paths)
+{
+	char file[KEEP_PATHS + 16];
+
+	for (; *paths; paths = step_next(paths)) {
+		int fd;
+
+		snprintf(file, sizeof(file), "%s/freezer.state", paths);
+		fd = open(file, O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		while (write(fd, "THAWED", 6) < 0 && errno == EINTR)
+			;
+		close(fd);
+	}
+}
+
 static void kept_end(struct kept *k)
 {
 	struct pollfd p = { .fd = k->pidfd, .events = POLLIN };
 
+	cgroups_thaw(k->paths);
 	syscall(SYS_pidfd_send_signal, k->pidfd, SIGKILL, NULL, 0);
 	while (poll(&p, 1, 10000) < 0 && errno == EINTR)
 		;

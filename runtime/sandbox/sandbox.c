@@ -404,10 +404,13 @@ void sandbox_free(struct sandbox *sb)
 		syscall(SYS_pidfd_send_signal, sb->child >= 0 ? sb->child : sb->pidfd, SIGKILL, NULL, 0);
 		reap(sb);
 	}
+	sandbox_freezer_free(sb);
 	cgroup_free(sb->cgroup);
 	stubs_remove(&sb->stubs);
 	if (sb->keep_id)
 		host_unkeep(sb->host, sb->keep_id);
+	if (sb->limits_keep_id)
+		host_unkeep(sb->host, sb->limits_keep_id);
 	if (sb->pidfd >= 0)
 		close(sb->pidfd);
 	if (sb->child >= 0)

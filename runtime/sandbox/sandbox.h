@@ -22,6 +22,7 @@
 
 #include "base/err.h"
 
+struct cgroup_limits;
 struct job;
 struct sandbox;
 struct spec;
@@ -54,6 +55,12 @@ int sandbox_start_status(const struct err *e);	/* that 127, 126 or 125 */
 
 /* Wait for the end of process 1 (and so of all). ERR_CANCELLED leaves it running: kill or free it. */
 NODISCARD int sandbox_wait(struct job *j, struct sandbox *sb, struct exit_status *ret, struct err *e);
+/* Freeze all its processes, or let them go on. name: of the cgroup that they are moved to, if they have none (spec.h).
+ * Errors: ERR_DENIED, ERR_NOT_FOUND (no freezer here), ERR_SYS; then nothing is frozen. */
+NODISCARD int sandbox_freeze(struct sandbox *sb, const char *name, struct err *e);
+NODISCARD int sandbox_thaw(struct sandbox *sb, struct err *e);
+/* Change limits while it runs, as cgroup_change() does. Errors: its, and ERR_CONFLICT (frozen, where that is in the way). */
+NODISCARD int sandbox_limit(struct sandbox *sb, const char *name, const struct cgroup_limits *l, struct err *e);
 int sandbox_kill(struct sandbox *sb, int sig);	/* to process 1; 0, or -1 with errno */
 int sandbox_pidfd(const struct sandbox *sb);	/* borrowed; readable once process 1 ended */
 pid_t sandbox_pid(const struct sandbox *sb);	/* of process 1, in our pid namespace */

@@ -9,18 +9,22 @@
 #include "runtime/sandbox/stub.h"
 
 struct cgroup;
+struct freezer;
 struct planner;
 struct spec;
+struct strv;
 
 struct sandbox {
 	struct sandbox_host *host;
 	struct cgroup *cgroup;	/* NULL: no limits */
+	struct freezer *freezer;	/* NULL: it was never frozen */
 	struct stubs stubs;
 	int sock;		/* to the init; -1 once it has executed argv */
 	int pidfd, tty;
 	int child;		/* PLAN_FORK's pidfd, until it takes pidfd's place; -1 */
 	pid_t pid;
 	uint32_t keep_id;	/* 0: not kept */
+	uint32_t limits_keep_id;	/* for cgroups that were made later; 0: none were */
 	bool reaped, stays;	/* stays: it is not killed with us */
 	struct exit_status status;
 };
@@ -36,5 +40,11 @@ void sandbox_plan_exec(struct planner *p, const struct spec *sp);
 NODISCARD int sandbox_spawn(struct sandbox *sb, struct planner *p, uint64_t flags, struct err *e);
 /* Until the init waits for sandbox_start(); its failure becomes ours. */
 NODISCARD int sandbox_wait_ready(struct job *j, struct sandbox *sb, struct err *e);
+
+/* Pids, as text, of all processes in its pid namespace and those within it. Errors: ERR_SYS. */
+NODISCARD int sandbox_members(struct sandbox *sb, struct strv *ret, struct err *e);
+/* Its processes are about to leave the freezer's own cgroup. ERR_CONFLICT if they are frozen. */
+NODISCARD int sandbox_freezer_leave(struct sandbox *sb, struct err *e);
+void sandbox_freezer_free(struct sandbox *sb);	/* all its processes are dead */
 
 #endif
