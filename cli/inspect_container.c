@@ -3,9 +3,8 @@
 #include "cli/inspect_container.h"
 
 #include "base/clock.h"
-#include "cache/set.h"
 #include "cache/store.h"
-#include "cache/usage.h"
+#include "engine/container.h"
 #include "engine/image.h"
 #include "engine/network.h"
 #include "runtime/container/health.h"
@@ -96,17 +95,6 @@ static void host_json(json_t *host)
 	if (memory && json_integer_value(json_object_get(host, "MemorySwap")) == 0)
 		json_object_set_new(host, "MemorySwap", json_integer(2 * memory));
 	fill(host, defaults_host);
-}
-
-uint64_t container_size(const struct container *c)
-{
-	auto_err struct err ignored = { 0 };
-	struct set seen = { 0 };
-	uint64_t n = 0;
-
-	(void)!usage_add(c->dir, "upper", &seen, &n, &ignored);
-	set_done(&seen);
-	return n;
 }
 
 static void sizes_json(struct store *s, const struct container *c, json_t *o)

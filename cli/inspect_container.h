@@ -11,7 +11,4 @@
 /* size: also what its own files and its image's take. The caller owns the result. */
 json_t *container_json(struct store *s, const struct container *c, bool size);
 
-/* Bytes of its own files. */
-uint64_t container_size(const struct container *c);
-
 #endif

@@ -21,7 +21,7 @@
 static const struct cmd *const cmds[] = {
 	&cmd_build, &cmd_run, &cmd_create, &cmd_start, &cmd_stop, &cmd_restart, &cmd_kill, &cmd_wait,
 	&cmd_exec, &cmd_logs, &cmd_attach, &cmd_rename, &cmd_pause, &cmd_unpause, &cmd_update,
-	&cmd_ps, &cmd_rm, &cmd_cp, &cmd_export,
+	&cmd_ps, &cmd_rm, &cmd_container_prune, &cmd_events, &cmd_cp, &cmd_export,
 	&cmd_images, &cmd_inspect, &cmd_history, &cmd_tag, &cmd_rmi,
 	&cmd_pull,
 	&cmd_image_ls, &cmd_image_cat, &cmd_image_mount, &cmd_image_umount,
@@ -74,6 +74,41 @@ static const struct cmd *cmd_find(int argc, char **argv, int *words)
 			*words = n;
 			if (str_is(first, argv[0]) && (n == 2 ? rest.p && str_is(rest, argv[1]) : !rest.p))
 				return cmds[i];
+		}
+	return NULL;
+}
+
+/* Docker's longer words for what has a short one here. */
+static const struct alias { const char *group, *word, *name; } aliases[] = {
+	{ "container", "attach", "attach" }, { "container", "commit", "commit" }, { "container", "cp", "cp" },
+	{ "container", "create", "create" }, { "container", "diff", "diff" }, { "container", "exec", "exec" },
+	{ "container", "export", "export" }, { "container", "inspect", "inspect" }, { "container", "kill", "kill" },
+	{ "container", "list", "ps" }, { "container", "logs", "logs" }, { "container", "ls", "ps" },
+	{ "container", "pause", "pause" }, { "container", "port", "port" }, { "container", "ps", "ps" },
+	{ "container", "rename", "rename" }, { "container", "restart", "restart" }, { "container", "rm", "rm" },
+	{ "container", "run", "run" }, { "container", "start", "start" }, { "container", "stats", "stats" },
+	{ "container", "stop", "stop" }, { "container", "top", "top" }, { "container", "unpause", "unpause" },
+	{ "container", "update", "update" }, { "container", "wait", "wait" },
+	{ "image", "build", "build" }, { "image", "history", "history" }, { "image", "import", "import" },
+	{ "image", "inspect", "inspect" }, { "image", "list", "images" }, { "image", "load", "load" },
+	{ "image", "ls", "images" }, { "image", "pull", "pull" }, { "image", "push", "push" }, { "image", "rm", "rmi" },
+	{ "image", "save", "save" }, { "image", "tag", "tag" },
+};
+
+static const struct cmd *cmd_named(const char *name)
+{
+	for (size_t i = 0; i < countof(cmds); i++)
+		if (strcmp(cmds[i]->name, name) == 0)
+			return cmds[i];
+	return NULL;
+}
+
+static const struct cmd *cmd_by_alias(int argc, char **argv, int *words)
+{
+	for (size_t i = 0; argc > 1 && i < countof(aliases); i++)
+		if (strcmp(aliases[i].group, argv[0]) == 0 && strcmp(aliases[i].word, argv[1]) == 0) {
+			*words = 2;
+			return cmd_named(aliases[i].name);
 		}
 	return NULL;
 }
@@ -159,6 +194,8 @@ int main(int argc, char **argv)
 	if (strcmp(argv[0], "--version") == 0)
 		argv[0] = "version";
 	cmd = cmd_find(argc, argv, &words);
+	if (!cmd)
+		cmd = cmd_by_alias(argc, argv, &words);
 	if (!cmd)
 		return unknown_command(argv[0]);
 	words = run_command(&c, cmd, argc - words, argv + words);

@@ -2,9 +2,14 @@
 /* Listing with Docker's filters. */
 #include "engine/container.h"
 
+#include "base/clock.h"
 #include "cache/images.h"
+#include "cache/set.h"
+#include "cache/usage.h"
 #include "engine/control.h"
+#include "engine/filter.h"
 #include "engine/image.h"
+#include "engine/logs.h"
 #include "runtime/container/control.h"
 #include "runtime/container/health.h"
 
@@ -166,5 +171,69 @@ int engine_ps(struct store *s, const struct ps_args *a, struct container_list *r
 		return -1;
 	control_sweep(run_dir);
 	select_matching(ret, a, f);
+	return 0;
+}
+
+/* ---- prune ---- */
+
+uint64_t container_size(const struct container *c)
+{
+	auto_err struct err ignored = { 0 };
+	struct set seen = { 0 };
+	uint64_t n = 0;
+
+	(void)!usage_add(c->dir, "upper", &seen, &n, &ignored);
+	set_done(&seen);
+	return n;
+}
+
+struct prune {
+	const struct container *c;
+	int64_t until_ns;
+};
+
+static bool prune_match(void *arg, struct str key, struct str value)
+{
+	const struct prune *p = arg;
+
+	if (str_is(key, "until"))
+		return container_created_ns(p->c) < p->until_ns;
+	return match_label(p->c, value) == str_is(key, "label");
+}
+
+static int prune_until(const struct strv *filters, int64_t *ret, struct err *e)
+{
+	for (size_t i = 0; i < filters->n; i++)
+		if (strncmp(filters->v[i], "until=", 6) == 0 && !logs_time(filters->v[i] + 6, clock_now_ns(), ret))
+			return err_set(e, ERR_USAGE, "invalid filter '%s': it takes a time or a duration", filters->v[i]);
+	return 0;
+}
+
+int engine_container_prune(struct job *j, struct store *s, const struct strv *filters, struct strv *ret, uint64_t *bytes,
+			   struct err *e)
+{
+	static const char *const prune_keys[] = { "until", "label", "label!", NULL };
+	auto_containers struct container_list l = { 0 };
+	struct prune p = { 0 };
+
+	*bytes = 0;
+	if (filter_check(filters, prune_keys, e) < 0 || prune_until(filters, &p.until_ns, e) < 0 ||
+	    container_list(s, &l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l.n; i++) {
+		auto_err struct err one = { 0 };
+		uint64_t size = container_size(l.v[i]);
+
+		p.c = l.v[i];
+		if (container_is_live(p.c) || !filter_match(filters, prune_match, &p))
+			continue;
+		if (engine_rm(j, s, p.c->id, false, true, &one) == 0) {
+			strv_add(ret, p.c->id);
+			*bytes += size;
+		} else if (one.kind != ERR_NOT_FOUND && one.kind != ERR_CONFLICT) {	/* gone, or started meanwhile */
+			err_move(e, &one);
+			return -1;
+		}
+	}
 	return 0;
 }

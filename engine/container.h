@@ -3,6 +3,7 @@
 #ifndef ENGINE_CONTAINER_H
 #define ENGINE_CONTAINER_H
 
+#include "base/task.h"
 #include "runtime/container/container.h"
 
 struct store;
@@ -18,5 +19,13 @@ struct ps_args {
  * but all labels. Errors: ERR_USAGE (filter), ERR_NOT_FOUND (before, since, ancestor), ERR_SYS.
  */
 NODISCARD int engine_ps(struct store *s, const struct ps_args *a, struct container_list *ret, struct err *e);
+
+/* Bytes of a container's own files. */
+uint64_t container_size(const struct container *c);
+
+/* Remove all that do not run, with their anonymous volumes. filters: until label label!. *ret: IDs; *bytes: what was theirs.
+ * Errors: ERR_USAGE, ERR_SYS. */
+NODISCARD int engine_container_prune(struct job *j, struct store *s, const struct strv *filters, struct strv *ret,
+				     uint64_t *bytes, struct err *e);
 
 #endif

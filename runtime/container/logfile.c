@@ -208,6 +208,8 @@ void logfile_write(struct logfile *l, int stream, struct str bytes)
 		struct str piece = str_sub(bytes, 0, n);
 
 		bytes = str_sub(bytes, n, bytes.n);
+		if (l->opt.max_size && l->size + l->out.n >= l->opt.max_size)
+			out_write(l);
 		if (p->n == 0 && piece.p[n - 1] == '\n') {
 			line_put(l, stream, piece, time);
 			continue;
