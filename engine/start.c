@@ -26,7 +26,7 @@
 
 #define LAYERS_MAX ((size_t)1 << 20)
 
-struct run_parts {		/* of one run; the snapshot stays from the first to the last */
+struct run_parts {		/* of one run; snapshot and host stay from the first to the last */
 	struct snapshot *snapshot;
 	struct run_mounts mounts;
 	struct run_sources sources;
@@ -127,7 +127,7 @@ static int run_open(void *arg, struct monitor *m, const struct spec *streams, st
 	struct spec *sp = &st->parts->rs.sp;
 
 	if (run_spec_load(&st->parts->rs, st->c->config, e) < 0 || open_tree(st, monitor_job(m), e) < 0 ||
-	    open_network(st, m, e) < 0 || sandbox_host_new(&st->parts->host, e) < 0)
+	    open_network(st, m, e) < 0 || (!st->parts->host && sandbox_host_new(&st->parts->host, e) < 0))
 		return -1;
 	memcpy(sp->stdio, streams->stdio, sizeof(sp->stdio));
 	sp->tty = streams->tty;
@@ -153,14 +153,13 @@ static void run_close(void *arg, struct monitor *m)
 	struct run_parts *p = st->parts;
 
 	probe_end(p->probe);
-	sandbox_host_free(p->host);
 	if (p->net && container_net_fd(p->net) >= 0)
 		monitor_unwatch(m, container_net_fd(p->net));
 	container_net_close(p->net);
 	run_sources_close(&p->sources);
 	run_mounts_done(&p->mounts);
 	run_spec_done(&p->rs);
-	*p = (struct run_parts){ .snapshot = p->snapshot };
+	*p = (struct run_parts){ .snapshot = p->snapshot, .host = p->host };
 }
 
 /* The tree can only be let go when nothing is mounted from it. */
@@ -168,6 +167,8 @@ static void run_over(void *arg, struct monitor *m UNUSED)
 {
 	struct start *st = arg;
 
+	sandbox_host_leave(st->parts->host);
+	st->parts->host = NULL;
 	snapshot_free(st->parts->snapshot);
 	st->parts->snapshot = NULL;
 }

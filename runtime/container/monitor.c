@@ -25,6 +25,7 @@
 #define SECOND INT64_C(1000000000)
 #define DRAIN_NS SECOND		/* for output that somebody else may hold open after process 1 is dead */
 #define STOP_SECONDS 10
+#define SETTLE_NS (30 * INT64_C(1000000))
 
 struct container *monitor_container(struct monitor *m)
 {
@@ -424,6 +425,16 @@ static void streams_drop(void)
 		close(fd);
 }
 
+/* What a container that runs for a moment only need not pay for. */
+static void settle(void *arg)
+{
+	struct monitor *m = arg;
+
+	foreign_close();
+	store_after_fork(m->c->store);
+	malloc_trim(0);
+}
+
 static int monitor_open(struct monitor *m, int sock, unsigned streams, struct err *e)
 {
 	struct logfile_options log;
@@ -482,13 +493,12 @@ static void monitor_main(struct monitor *m, int sock, unsigned streams)
 
 	setsid();
 	prctl(PR_SET_NAME, "tare-monitor", 0, 0, 0);
-	foreign_close();
 	streams_drop();
-	store_after_fork(m->c->store);
 	(void)!chdir("/");
 	m->sink.send = sink_send;
 	m->patience = (struct monitor_timer){ .fn = patience_over, .arg = m };
 	m->backoff = (struct monitor_timer){ .fn = again, .arg = m };
+	m->settle = (struct monitor_timer){ .fn = settle, .arg = m };
 	m->drain = (struct monitor_timer){ .fn = drained, .arg = m };
 	if (monitor_open(m, sock, streams, &e) < 0 || run_begin(m, &status, &e) < 0) {
 		m->ops->done(m->arg, m);
@@ -502,7 +512,7 @@ static void monitor_main(struct monitor *m, int sock, unsigned streams)
 			client_send(m->starter, CONTROL_STARTED, m->c->state.pid, 0, (struct str){ 0 });
 			m->starter->waits = true;
 		}
-		malloc_trim(0);
+		monitor_timer_set(m, &m->settle, SETTLE_NS);
 		live(m);
 		if (auto_remove(m))
 			remove_all(m);

@@ -64,7 +64,7 @@ struct monitor {
 	bool ended;			/* process 1 is dead, its output may not be through */
 	bool opened;			/* ops.close() is due */
 	unsigned short rows, cols;
-	struct monitor_timer patience, backoff, drain;
+	struct monitor_timer patience, backoff, drain, settle;
 	/* what is wanted */
 	bool stopping;			/* no restart follows */
 	bool again;			/* it is a restart by hand */

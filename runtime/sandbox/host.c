@@ -99,6 +99,15 @@ static void keeper_end(struct sandbox_host *h)
 	h->keeper = h->keeper_pidfd = -1;
 }
 
+void sandbox_host_leave(struct sandbox_host *h)
+{
+	if (h && h->keeper >= 0) {
+		close(take_fd(&h->keeper));
+		close(take_fd(&h->keeper_pidfd));
+	}
+	sandbox_host_free(h);
+}
+
 void sandbox_host_free(struct sandbox_host *h)
 {
 	if (!h)

@@ -33,6 +33,8 @@ struct sandbox_host;
 
 NODISCARD int sandbox_host_new(struct sandbox_host **ret, struct err *e);
 void sandbox_host_free(struct sandbox_host *h);	/* after the last sandbox_free(); NULL is fine */
+/* The same for a process that is about to end: its keeper ends by itself, and nobody waits for that. */
+void sandbox_host_leave(struct sandbox_host *h);
 
 struct exit_status {
 	int code;		/* as a shell has it: 0..255, or 128 + signal */
