@@ -99,9 +99,12 @@ static bool take_object(struct str *s, struct str *ret)
 
 	if (!take(s, "{"))
 		return false;
-	while (s->n && !take(s, "}"))
-		if (s->p[0] == '"' ? !take_string(s, &ignored) : (*s = str_sub(*s, 1, s->n), false))
+	while (!take(s, "}")) {
+		if (!s->n || (s->p[0] == '"' && !take_string(s, &ignored)))
 			return false;
+		if (s->n && s->p[0] != '"' && s->p[0] != '}')
+			*s = str_sub(*s, 1, s->n);
+	}
 	*ret = str_sub(from, 0, (size_t)(s->p - from.p));
 	return true;
 }
@@ -115,7 +118,7 @@ bool logline_parse(struct str json, struct logline *ret, struct buf *text)
 	buf_reset(text);
 	if (!take(&s, "{"))
 		return false;
-	while (s.n && !take(&s, "}")) {
+	while (!take(&s, "}")) {
 		buf_reset(&key);
 		buf_reset(&value);
 		(void)take(&s, ",");

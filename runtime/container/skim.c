@@ -68,7 +68,7 @@ static bool skip_value(struct str *s, struct str *ret)
 			break;
 		*s = (struct str){ s->p + 1, s->n - 1 };
 	} while (depth || (s->n && s->p[0] != ',' && s->p[0] != '}'));
-	*ret = str_sub(from, 0, (size_t)(s->p - from.p));
+	*ret = str_trim(str_sub(from, 0, (size_t)(s->p - from.p)));
 	return ret->n > 0;
 }
 

@@ -44,6 +44,7 @@ int main(void)
 		suite_netpure,
 		suite_container,
 		suite_run_args,
+		suite_lifecycle,
 		suite_sandbox,
 		suite_url,
 		suite_http_text,

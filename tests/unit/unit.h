@@ -65,6 +65,7 @@ int suite_net(void);
 int suite_netpure(void);
 int suite_container(void);
 int suite_run_args(void);
+int suite_lifecycle(void);
 int suite_sandbox(void);
 int suite_url(void);
 int suite_http_text(void);
