@@ -91,7 +91,7 @@ static const struct alias { const char *group, *word, *name; } aliases[] = {
 	{ "container", "update", "update" }, { "container", "wait", "wait" },
 	{ "image", "build", "build" }, { "image", "history", "history" }, { "image", "import", "import" },
 	{ "image", "inspect", "inspect" }, { "image", "list", "images" }, { "image", "load", "load" },
-	{ "image", "ls", "images" }, { "image", "pull", "pull" }, { "image", "push", "push" }, { "image", "rm", "rmi" },
+	{ "image", "pull", "pull" }, { "image", "push", "push" }, { "image", "rm", "rmi" },
 	{ "image", "save", "save" }, { "image", "tag", "tag" },
 };
 

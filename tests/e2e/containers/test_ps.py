@@ -98,7 +98,7 @@ def test_container_words(box):
     assert box("container", "inspect", "words").json()[0]["Id"] == cid
     box("container", "stop", "-t", "0", "words")
     assert box("container", "rm", "words").out == "words\n"
-    assert "busybox" in box("image", "ls").out
+    assert "busybox" in box("image", "list").out
     box.fails("container", "nosuch", says="unknown command")
 
 
