@@ -430,5 +430,11 @@ def test_nothing_of_the_caller_is_kept(box, tmp):
                    check=True, stdout=subprocess.DEVNULL, timeout=60)
     os.close(w)
     os.set_blocking(r, False)
-    assert wait_for(lambda: os.read(r, 1) == b"" if harness.alive(os.getpid()) else False) is True
+
+    def ended():
+        try:
+            return os.read(r, 1) == b""
+        except BlockingIOError:
+            return False
+    wait_for(ended, what="the end of the pipe")
     os.close(r)

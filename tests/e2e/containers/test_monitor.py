@@ -103,6 +103,8 @@ def test_monitor_keeps_nothing_open(box, tmp):
     """No database, no file of the caller's, no terminal; and it is in no process group that a Ctrl-C reaches."""
     cid = box.sh("sleep 100")
     pid = box.monitor(cid)
-    targets = [os.readlink(f"/proc/{pid}/fd/{f}") for f in os.listdir(f"/proc/{pid}/fd")]
-    assert not [t for t in targets if "tare.db" in t or "pins" in t or t.startswith("/dev/pts")]
+
+    def targets():
+        return [os.readlink(f"/proc/{pid}/fd/{f}") for f in os.listdir(f"/proc/{pid}/fd")]
+    wait_for(lambda: not [t for t in targets() if "tare.db" in t or "pins" in t or t.startswith("/dev/pts")])
     assert os.getpgid(pid) == pid and os.readlink(f"/proc/{pid}/cwd") == "/"
