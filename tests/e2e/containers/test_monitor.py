@@ -35,6 +35,12 @@ def monitors():
                 yield pid
 
 
+def kill_monitors():
+    for pid in monitors():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def run_dirs(tare):
     top = pathlib.Path("/run/tare/containers")
     ids = {n for n in os.listdir(pathlib.Path(tare.root) / "containers")} if os.path.isdir(tare.root + "/containers") else set()
@@ -55,8 +61,7 @@ def test_killed_at_random(box):
                 os.killpg(p.pid, signal.SIGKILL)
                 p.wait()
             else:
-                for pid in monitors():
-                    os.kill(pid, signal.SIGKILL)
+                kill_monitors()
         if p.poll() is None:
             os.killpg(p.pid, signal.SIGKILL)
             p.wait()
@@ -64,9 +69,7 @@ def test_killed_at_random(box):
             for line in box("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.State}}").out.splitlines():
                 cid, state = line.split()
                 assert state in ("created", "running", "exited", "restarting")
-    for pid in monitors():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill_monitors()
     wait_for(lambda: not processes("98790"), what="the containers' end")
     left = box("ps", "-a", "--format", "{{.Names}} {{.State}} {{.Status}}").out.splitlines()
     assert all(l.split()[1] in ("created", "exited") for l in left)
