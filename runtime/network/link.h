@@ -42,16 +42,6 @@ struct link_port {		/* a veth pair whose host end is a port of a bridge */
 NODISCARD int link_add_port(struct nl *s, const struct link_port *p, struct err *e);
 /* A bridge, down; mac none: the kernel's choice. sys EEXIST. */
 NODISCARD int link_add_bridge(struct nl *s, const char *name, const struct mac *mac, uint32_t mtu, struct err *e);
-struct link_vxlan {
-	uint32_t vni;
-	uint16_t port;
-	struct addr local;	/* none: the kernel's choice */
-	int bridge;
-	uint32_t mtu;
-};
-NODISCARD int link_add_vxlan(struct nl *s, const char *name, const struct link_vxlan *v, struct err *e);
-/* Where a VXLAN link sends what it has no better address for: each such peer gets a copy. sys EEXIST, ENOENT. */
-NODISCARD int link_vxlan_peer(struct nl *s, int index, const struct addr *peer, bool add, struct err *e);
 NODISCARD int link_mtu(struct nl *s, uint32_t index, uint32_t *ret, struct err *e);
 NODISCARD int link_del(struct nl *s, int index, struct err *e);
 /* Its first IPv4 address, with the subnet; false: it has none. */

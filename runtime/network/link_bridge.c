@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bridges, their ports, VXLAN links, addresses of both families, by rtnetlink. */
+/* Bridges, their ports, addresses of both families, by rtnetlink. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
-#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 
@@ -95,43 +94,6 @@ int link_add_port(struct nl *s, const struct link_port *p, struct err *e)
 	if ((p->isolated || p->hairpin) && (link_index(s, p->name, &index, e) < 0 || port_flags(s, index, p, e) < 0))
 		return err_wrap(e, "set up link %s", p->name);
 	return 0;
-}
-
-int link_add_vxlan(struct nl *s, const char *name, const struct link_vxlan *v, struct err *e)
-{
-	const uint16_t port = htons(v->port);
-	const uint8_t on = 1;
-	struct nl_batch b = { 0 };
-	size_t info, data;
-
-	new_link(&b, name, v->mtu, true);
-	nl_attr_u32(&b, IFLA_MASTER, (uint32_t)v->bridge);
-	info = nl_nest(&b, IFLA_LINKINFO);
-	nl_attr(&b, IFLA_INFO_KIND, "vxlan", 5);
-	data = nl_nest(&b, IFLA_INFO_DATA);
-	nl_attr_u32(&b, IFLA_VXLAN_ID, v->vni);
-	nl_attr(&b, IFLA_VXLAN_PORT, &port, sizeof(port));
-	nl_attr(&b, IFLA_VXLAN_LEARNING, &on, 1);
-	if (v->local.family)
-		nl_attr(&b, v->local.family == AF_INET6 ? IFLA_VXLAN_LOCAL6 : IFLA_VXLAN_LOCAL, v->local.b,
-			addr_size(&v->local));
-	nl_unnest(&b, data);
-	nl_unnest(&b, info);
-	return send_one(s, &b, e) < 0 ? err_wrap(e, "make VXLAN link %s", name) : 0;
-}
-
-int link_vxlan_peer(struct nl *s, int index, const struct addr *peer, bool add, struct err *e)
-{
-	static const struct mac everything;
-	const struct ndmsg n = { .ndm_family = AF_BRIDGE, .ndm_ifindex = index, .ndm_state = NUD_NOARP | NUD_PERMANENT,
-				 .ndm_flags = NTF_SELF };
-	struct nl_batch b = { 0 };
-
-	nl_begin(&b, add ? RTM_NEWNEIGH : RTM_DELNEIGH,
-		 (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_APPEND : 0)), &n, sizeof(n));
-	nl_attr(&b, NDA_LLADDR, everything.b, sizeof(everything.b));
-	nl_attr(&b, NDA_DST, peer->b, addr_size(peer));
-	return send_one(s, &b, e) < 0 ? err_wrap(e, "change a peer of link %d", index) : 0;
 }
 
 int link_del(struct nl *s, int index, struct err *e)
