@@ -139,6 +139,11 @@ static const char *tag_problem(struct str tag)
 	return NULL;
 }
 
+bool ref_is_tag(struct str s)
+{
+	return !tag_problem(s);
+}
+
 /* Take "@digest", then ":tag" (only behind the last "/") off the end of *name. */
 static int cut_suffixes(struct str whole, struct str *name, struct ref *r, struct err *e)
 {

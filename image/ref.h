@@ -38,6 +38,8 @@ const char *ref_repository(const struct ref *r, char ret[static REF_TEXT_MAX]);
 const char *ref_familiar(const struct ref *r, char ret[static REF_TEXT_MAX]);
 const char *ref_familiar_repository(const struct ref *r, char ret[static REF_TEXT_MAX]);
 
+/* Is it a tag by the grammar? */
+bool ref_is_tag(struct str s);
 /* Does s name no host, so that docker.io is meant by default? */
 bool ref_is_short(struct str s);
 /* Can s only be an image ID or the start of one: "sha256:" or nothing, then 1 to 64 hex digits? */

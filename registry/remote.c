@@ -221,11 +221,13 @@ static int add_tags(const struct http_answer *a, struct strv *ret, size_t *added
 	if (json_text_parse(buf_view(&a->body), TAGS_PAGE, "list of tags", &o, e) < 0)
 		return -1;
 	list = json_object_get(o, "tags");
+	if (!json_is_object(o) || (list && !json_is_array(list) && !json_is_null(list)))
+		r = err_set(e, ERR_CORRUPT, "list of tags: it is something else");
 	*added = json_array_size(list);
 	for (size_t i = 0; r == 0 && i < *added; i++) {
 		const char *tag = json_string_value(json_array_get(list, i));
 
-		if (!tag)
+		if (!tag || !ref_is_tag(str_of(tag)))
 			r = err_set(e, ERR_CORRUPT, "list of tags: it holds something else");
 		else if (ret->n >= TAGS_MAX)
 			r = err_set(e, ERR_LIMIT, "more than %d tags", TAGS_MAX);
