@@ -325,4 +325,4 @@ def test_manifest_inspect(tare, reg):
     index = reg.index("a", "i", [(img, {"os": "linux", "architecture": "amd64"})])
     assert tare("manifest", "inspect", f"{reg.name}/a:i").json()["manifests"][0]["digest"] == img.digest
     assert tare("digest", f"{reg.name}/a:i").out.strip() == index
-    tare.fails("manifest", "inspect", f"{reg.name}/a:none", says="MANIFEST_UNKNOWN")
+    tare.fails("manifest", "inspect", f"{reg.name}/a:none", says="a:none")
