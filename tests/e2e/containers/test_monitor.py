@@ -58,12 +58,12 @@ def test_killed_at_random(box):
         time.sleep(rng.random() * 0.03)
         for who in rng.sample(["command", "monitor"], rng.choice([1, 2])):
             if who == "command":
-                os.killpg(p.pid, signal.SIGKILL)
+                harness.kill_group(p)                   # it may just have ended
                 p.wait()
             else:
                 kill_monitors()
         if p.poll() is None:
-            os.killpg(p.pid, signal.SIGKILL)
+            harness.kill_group(p)
             p.wait()
         if rng.random() < 0.3:
             for line in box("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.State}}").out.splitlines():
