@@ -30,17 +30,22 @@ static bool skip_char(struct str *s, char c)
 /* A string with its quotes. */
 static bool skip_string(struct str *s, struct str *ret)
 {
-	size_t i = 1;
+	const char *end, *p;
 
 	skip_blanks(s);
 	if (!s->n || s->p[0] != '"')
 		return false;
-	while (i < s->n && s->p[i] != '"')
-		i += s->p[i] == '\\' ? 2 : 1;
-	if (i >= s->n)
+	end = s->p;
+	do {
+		end++;
+		end = memchr(end, '"', s->n - (size_t)(end - s->p));
+		for (p = end; p && p[-1] == '\\'; p--)
+			;
+	} while (end && (end - p) % 2);		/* escaped by an odd number of backslashes */
+	if (!end)
 		return false;
-	*ret = (struct str){ s->p, i + 1 };
-	*s = str_sub(*s, i + 1, s->n);
+	*ret = (struct str){ s->p, (size_t)(end - s->p) + 1 };
+	*s = str_sub(*s, ret->n, s->n);
 	return true;
 }
 
@@ -109,7 +114,9 @@ static bool skim_object(struct str *s, const char *const *wanted, bool top, stru
 		deeper = top ? inner_wanted(key) : NULL;
 		if (!deeper && !is_wanted(wanted, key))
 			continue;
-		buf_printf(ret, "%s" STR_FMT ":", comma, STR_ARG(key));
+		buf_puts(ret, comma);
+		buf_str(ret, key);
+		buf_putc(ret, ':');
 		comma = ",";
 		if (!deeper)
 			buf_str(ret, value);
