@@ -9,7 +9,7 @@
 extern const struct cmd cmd_build;
 extern const struct cmd cmd_complete;
 extern const struct cmd cmd_debug_ast, cmd_debug_expand, cmd_debug_ignore, cmd_debug_words;
-extern const struct cmd cmd_cp, cmd_diff, cmd_export, cmd_stats, cmd_top;
+extern const struct cmd cmd_commit, cmd_cp, cmd_diff, cmd_export, cmd_stats, cmd_top;
 extern const struct cmd cmd_df;
 extern const struct cmd cmd_exec;
 extern const struct cmd cmd_gc;

@@ -22,7 +22,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_build, &cmd_run, &cmd_create, &cmd_start, &cmd_stop, &cmd_restart, &cmd_kill, &cmd_wait,
 	&cmd_exec, &cmd_logs, &cmd_attach, &cmd_rename, &cmd_pause, &cmd_unpause, &cmd_update,
 	&cmd_ps, &cmd_rm, &cmd_container_prune, &cmd_events,
-	&cmd_cp, &cmd_export, &cmd_diff, &cmd_top, &cmd_stats,
+	&cmd_cp, &cmd_export, &cmd_diff, &cmd_commit, &cmd_top, &cmd_stats,
 	&cmd_images, &cmd_inspect, &cmd_history, &cmd_tag, &cmd_rmi,
 	&cmd_pull,
 	&cmd_image_ls, &cmd_image_cat, &cmd_image_mount, &cmd_image_umount,

@@ -23,11 +23,15 @@ static void changing_done(struct changing *c)
 	source_done(&c->src);
 }
 
-/* Changes are lowered behind "FROM scratch", so no image is ever asked for. */
-static int no_image(void *arg UNUSED, const char *ref, const struct platform *want UNUSED,
-		    struct base_image *ret UNUSED, struct err *e)
+/* Changes are lowered behind a FROM of the config that they change, or of scratch: no other image is ever asked for. */
+static int base_only(void *arg, const char *ref, const struct platform *want UNUSED, struct base_image *ret, struct err *e)
 {
-	return err_set(e, ERR_USAGE, "--change cannot use the image %s", ref);
+	const struct config *base = arg;
+
+	if (!base || strcmp(ref, "base") != 0)
+		return err_set(e, ERR_USAGE, "--change cannot use the image %s", ref);
+	*ret = (struct base_image){ .config = config_clone(base), .name = "base" };
+	return 0;
 }
 
 /* Only what the config alone can hold: nothing that makes files. */
@@ -62,21 +66,21 @@ static int parse_changes(struct changing *c, struct str text, struct err *e)
 	return first ? err_set(e, ERR_USAGE, "--change: %s", first->msg) : -1;
 }
 
-/* The config that the changes make, on a new one for the platform. */
-static int changed_config(const struct import_args *a, const struct platform *p, struct config **ret, struct err *e)
+static int changed_config(const struct config *base, const struct strv *changes, const struct platform *p,
+			  struct config **ret, struct err *e)
 {
 	struct changing c __attribute__((cleanup(changing_done))) = { 0 };
 	struct lower_opts o = { .file = &c.file, .graph = &c.graph, .network = "none", .platform = *p,
-		.resolve = no_image };
+		.resolve = base_only, .arg = (void *)base };
 	auto_buf struct buf text = { 0 };
 	struct strv none = { 0 };
 
 	graph_init(&c.graph);
-	buf_puts(&text, "FROM scratch\n");
-	for (size_t i = 0; i < a->changes.n; i++) {
-		if (strchr(a->changes.v[i], '\n'))
-			return err_set(e, ERR_USAGE, "--change takes one line: \"%s\"", a->changes.v[i]);
-		buf_puts(&text, a->changes.v[i]);
+	buf_puts(&text, base ? "FROM base\n" : "FROM scratch\n");
+	for (size_t i = 0; i < changes->n; i++) {
+		if (strchr(changes->v[i], '\n'))
+			return err_set(e, ERR_USAGE, "--change takes one line: \"%s\"", changes->v[i]);
+		buf_puts(&text, changes->v[i]);
 		buf_putc(&text, '\n');
 	}
 	o.labels = &none;
@@ -88,7 +92,14 @@ static int changed_config(const struct import_args *a, const struct platform *p,
 	return 0;
 }
 
-static int check_name(const char *name, char canonical[static REF_TEXT_MAX], struct err *e)
+int transfer_changes(const struct config *base, const struct strv *changes, struct config **ret, struct err *e)
+{
+	struct platform p = config_platform(base);
+
+	return changed_config(base, changes, &p, ret, e);
+}
+
+int transfer_check_name(const char *name, char canonical[static REF_TEXT_MAX], struct err *e)
 {
 	struct ref ref;
 
@@ -128,7 +139,8 @@ int transfer_import(struct job *j, struct store *s, const struct import_args *a,
 	auto_image struct image img = { 0 };
 	char name[REF_TEXT_MAX];
 
-	if ((a->name && check_name(a->name, name, e) < 0) || changed_config(a, &p, &img.config, e) < 0 ||
+	if ((a->name && transfer_check_name(a->name, name, e) < 0) ||
+	    changed_config(NULL, &a->changes, &p, &img.config, e) < 0 ||
 	    import_layer(j, s, a->fd, img.config, e) < 0)
 		return a->source && !(e->kind == ERR_USAGE && e->at.src) ? err_wrap(e, "%s", a->source) : -1;
 	h.created_ns = clock_now_ns();

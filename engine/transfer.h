@@ -33,5 +33,9 @@ struct import_args {
 /* Errors: ERR_USAGE (name, change, not a tar), ERR_CORRUPT, ERR_LIMIT, ERR_SYS, ERR_CANCELLED. */
 NODISCARD int transfer_import(struct job *j, struct store *s, const struct import_args *a, struct image_row *ret,
 			      struct err *e);
+/* A copy of base with Dockerfile instructions applied that concern the config alone. Errors: ERR_USAGE. */
+NODISCARD int transfer_changes(const struct config *base, const struct strv *changes, struct config **ret, struct err *e);
+/* The canonical form of a name for a new image. Errors: ERR_USAGE. */
+NODISCARD int transfer_check_name(const char *name, char canonical[static REF_TEXT_MAX], struct err *e);
 
 #endif
