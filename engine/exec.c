@@ -9,6 +9,7 @@
 #include "engine/run_io.h"
 #include "engine/run_spec.h"
 #include "runtime/container/container.h"
+#include "runtime/container/eventlog.h"
 #include "runtime/sandbox/caps.h"
 #include "runtime/sandbox/join.h"
 #include "runtime/sandbox/sandbox.h"
@@ -23,7 +24,22 @@ struct exec {
 	struct sandbox *sandbox;
 	struct run_io io;
 	int root;
+	char id[CONTAINER_ID_MAX];	/* in the events */
 };
+
+/* As Docker tells of it: the action names the command, too. status: of exec_die, else -1. */
+static void tell(struct exec *x, const char *action, int status)
+{
+	json_t *attrs = json_pack("{s:s}", "execID", x->id);
+	auto_buf struct buf text = { 0 };
+
+	buf_puts(&text, action);
+	for (size_t i = 0; status < 0 && i < x->args->command.n; i++)
+		buf_printf(&text, "%s%s", i ? " " : ": ", x->args->command.v[i]);
+	if (status >= 0)
+		json_object_set_new(attrs, "exitCode", json_sprintf("%d", status));
+	event_log_container(x->container, text.p, attrs);
+}
 
 /* Another command, directory and environment, and none of what the container has as a whole. */
 static int adapt(struct exec *x, struct err *e)
@@ -91,6 +107,8 @@ static int start(struct exec *x, int *status, struct err *e)
 
 	if (!detach && run_io_open(&x->io, x->args->tty, x->args->interactive, &x->rs.sp, e) < 0)
 		return -1;
+	container_new_id(x->id);
+	tell(x, "exec_create", -1);
 	*status = 126;
 	if (sandbox_join(x->job, x->host, &x->target, &x->rs.sp, detach, &x->sandbox, e) < 0) {
 		if (e->sys == ENOENT)
@@ -101,8 +119,10 @@ static int start(struct exec *x, int *status, struct err *e)
 		return -1;
 	if (sandbox_start(x->job, x->sandbox, e) < 0) {
 		*status = sandbox_start_status(e);
+		tell(x, "exec_die", *status);
 		return -1;
 	}
+	tell(x, "exec_start", -1);
 	return 0;
 }
 
@@ -117,6 +137,7 @@ static int finish(struct exec *x, int *status, struct err *e)
 	if (run_io_pump(x->job, &x->io, x->sandbox, e) < 0 || sandbox_wait(x->job, x->sandbox, &how, e) < 0)
 		return -1;
 	*status = how.code;
+	tell(x, "exec_die", how.code);
 	return 0;
 }
 

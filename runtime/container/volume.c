@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "cache/store.h"
 #include "runtime/container/container.h"
+#include "runtime/container/eventlog.h"
 #include "runtime/container/record.h"
 
 #define META_MAX ((size_t)1 << 20)
@@ -137,6 +138,8 @@ int volume_create(struct store *s, const char *name, const struct volume_opts *o
 	r = fstatat(top, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : make(top, name, o, e);
 	if (made)
 		*made = r > 0;
+	if (r > 0)
+		event_log_add(s, "volume", "create", name, json_pack("{s:s}", "driver", "local"));
 	return r < 0 ? -1 : r ? 0 : same_options(s, name, o, e);
 }
 
@@ -350,7 +353,10 @@ int volume_remove_open(struct store *s, struct volume *v UNUSED, const char *nam
 {
 	int top = store_dir(s, STORE_VOLUMES, e);
 
-	return top < 0 ? -1 : remove_dir(top, name, e);
+	if (top < 0 || remove_dir(top, name, e) < 0)
+		return -1;
+	event_log_add(s, "volume", "destroy", name, json_pack("{s:s}", "driver", "local"));
+	return 0;
 }
 
 int volume_remove(struct store *s, const char *name, struct err *e)

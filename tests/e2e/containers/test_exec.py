@@ -2,6 +2,7 @@
 """tare exec: one more process in a running container (cases exec-*, usr-006, lim-011, sec-*)."""
 import base64
 import concurrent.futures
+import json
 import os
 import signal
 
@@ -214,3 +215,12 @@ def test_pid_is_verified(tare, busybox, store):
             tare.fails("exec", "cc", "true", code=1, says="is not running")
         finally:
             path.write_text(good)
+
+
+def test_api_021_events(tare, box, store):
+    tare("exec", box, "sh", "-c", "exit 3", code=3)
+    log = [json.loads(l) for l in (store / "events.jsonl").read_text().splitlines()]
+    log = [l for l in log if l["Action"].startswith("exec")]
+    assert [l["Action"] for l in log] == ["exec_create: sh -c exit 3", "exec_start: sh -c exit 3", "exec_die"]
+    attrs = log[-1]["Actor"]["Attributes"]
+    assert attrs["exitCode"] == "3" and len({l["Actor"]["Attributes"]["execID"] for l in log}) == 1

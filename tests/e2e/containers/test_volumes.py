@@ -315,3 +315,11 @@ def test_idmapped_bind(tare, busybox, small_disk, option):
     assert out.out == "0\n1234\n"
     assert (d / "root-made").stat().st_uid == 1234
     assert (d / "mine").stat().st_uid == 1234
+
+
+def test_vol_028_one_event(tare, store):
+    tare("volume", "create", "vv")
+    tare("volume", "create", "vv")
+    tare("volume", "rm", "vv")
+    log = [json.loads(l) for l in (store / "events.jsonl").read_text().splitlines()]
+    assert [(l["Type"], l["Action"], l["Actor"]["ID"]) for l in log] == [("volume", "create", "vv"), ("volume", "destroy", "vv")]
