@@ -7,9 +7,9 @@ PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
 # Libraries that are linked into the program: starting it then costs no dynamic loading (docs/PERFORMANCE.md).
 STATIC ?= 1
-PKGS := libarchive libcrypto sqlite3 libseccomp jansson libzstd
+PKGS := libfyaml libarchive libcrypto sqlite3 libseccomp jansson libzstd
 PKG_CFLAGS ?= $(shell pkg-config --cflags $(PKGS))
-LIBS_STATIC := -larchive -lbz2 -llzma -lz -lzstd -llz4 -lcrypto -lsqlite3 -lseccomp -ljansson
+LIBS_STATIC := -lfyaml -larchive -lbz2 -llzma -lz -lzstd -llz4 -lcrypto -lsqlite3 -lseccomp -ljansson
 PKG_LIBS ?= $(if $(filter 1,$(STATIC)),-Wl$(comma)-Bstatic $(LIBS_STATIC) -Wl$(comma)-Bdynamic -lm -ldl,$(shell pkg-config --libs $(PKGS)))
 comma := ,
 WARN := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
@@ -20,13 +20,13 @@ parser  := ast check diag directive dockerfile dotenv expand flags flags_chmod f
 cache   := archive blob builds db df diff erofs erofs_mount erofs_plan erofs_tree erofs_write extract gc gc_rows hash_pipe images keys layer layer_form layer_tar lease listing names overlay pin scan schema seal set snapshot split statcache store tar_pax tar_read tar_write treehash treewalk unpack usage whiteout sketch sketch_entry sketch_reduce sketch_write packed mounted
 registry := answer archive archive_write auth certs challenge client copy creds creds_store curl docker explain header helper hop hop_tls hosts hosts_toml http layout local members proxy realm retry rules scope token trace url zone download fetch pull remote upload upload_session wire
 runtime :=
-runtime/sandbox := embed host join mounts planner sandbox spec stub caps filter profile seccomp cgroup cgroup_find userns tty ns probe idmap freeze limits
-runtime/container := container names record volume volume_mount change control eventlog logfile monitor monitor_client monitor_loop monitor_stream restart detach jsontext logread health net_record network skim
+runtime/sandbox := embed host join mounts planner sandbox spec stub caps filter profile seccomp cgroup cgroup_find userns tty ns probe idmap freeze limits hooks
+runtime/container := container names record volume volume_mount change control eventlog logfile monitor monitor_client monitor_loop monitor_stream restart detach jsontext logread health net_record network skim cdi devices gpu gpu_request cdi_check cdi_edits cdi_parse
 runtime/network := addr bridge dns dns_forward dns_msg endpoint hosts ipam link link_bridge loop net netdef netlink nft nft_msg plug ports proxy resolv rules
-builder := commit copy copy_dest copy_match copy_tree export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users why work
+builder := commit copy copy_dest copy_match copy_tree export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users why work run_devices
 engine  := build build_context build_report image container login run run_io run_mount run_env run_record run_spec run_volume images import transfer exec filter volume attach control create start logs copy tar_pipe tree pull health run_health wait run_net image_tree run_mount_json run_mount_opt run_limits network update events diff processes stats top commit
-cli     := cmd_build cmd_complete cmd_debug cmd_df cmd_gc cmd_login cmd_mirror cmd_ps cmd_rm cmd_run cmd_why format jsonl opt plain progress session table template template_funcs template_run tree cmd_history cmd_images cmd_inspect cmd_tag cmd_transfer image_json cmd_info cmd_exec cmd_volume show cmd_container cmd_logs run_opts cmd_cp cmd_pull cmd_image cmd_network cmd_port inspect_container cmd_update cmd_container_prune cmd_events cmd_stats cmd_commit
-tests/unit := main zip arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template dockerfile expand flags ignore words why erofs erofs_image erofs_kit erofs_mount erofs_tree net container run_args sandbox tmp_tree layer tar treehash copy url http_text token toml hosts netpure lifecycle
+cli     := cmd_build cmd_complete cmd_debug cmd_df cmd_gc cmd_login cmd_mirror cmd_ps cmd_rm cmd_run cmd_why format jsonl opt plain progress session table template template_funcs template_run tree cmd_history cmd_images cmd_inspect cmd_tag cmd_transfer image_json cmd_info cmd_exec cmd_volume show cmd_container cmd_logs run_opts cmd_cp cmd_pull cmd_image cmd_network cmd_port inspect_container cmd_update cmd_container_prune cmd_events cmd_stats cmd_commit cmd_cdi
+tests/unit := main zip arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template dockerfile expand flags ignore words why erofs erofs_image erofs_kit erofs_mount erofs_tree net container run_args sandbox tmp_tree layer tar treehash copy url http_text token toml hosts netpure lifecycle cdi
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
 
 src   = $(foreach r,$(1),$(addprefix $(r)/,$($(r))))
@@ -43,7 +43,7 @@ $(O)/tare.a: $(LIB)                      ; $(Q)rm -f $@ && $(AR) rcs $@ $^
 $(O)/%.o: %.c $(O)/flags ; $(Q)mkdir -p $(@D) && $(CC_) -MMD -MP -c $< -o $@
 $(O)/flags: FORCE ; @mkdir -p $(@D); echo '$(subst ','\'',$(CC_))' | cmp -s - $@ || echo '$(subst ','\'',$(CC_))' >$@
 # The sandbox's child side: a static program of its own (musl makes it 12 times smaller and faster to start), embedded as bytes.
-INIT := $(addprefix runtime/sandbox/,init init_exec init_join init_keep init_mount)
+INIT := $(addprefix runtime/sandbox/,init init_hook init_exec init_join init_keep init_mount)
 INIT_CC ?= $(if $(shell command -v musl-gcc),musl-gcc -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch),$(CC))
 $(O)/init: $(INIT:=.c) runtime/sandbox/init.h runtime/sandbox/plan.h $(O)/flags
 	$(Q)$(INIT_CC) -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(if $(WERROR),-Werror) -Os -static -no-pie -s $(INIT:=.c) -o $@

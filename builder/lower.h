@@ -27,6 +27,7 @@ struct lower_opts {
 	size_t nargs;
 	const struct strv *labels;	/* --label */
 	const struct strv *no_cache;	/* names of stages whose steps run anew; NULL: none */
+	const struct strv *allow;	/* what more steps may have: "network.host", "device", "device=NAME"; NULL: nothing */
 	const char *network;		/* default of RUN: "default", "none", "host" */
 	struct platform platform;
 	struct sink *sink;		/* warnings */

@@ -274,9 +274,10 @@ static int run_network(struct lowering *l, const struct node *n, struct run_op *
 	if (!node_flag(n, "network", &v))
 		return 0;
 	op->network = arena_strndup(&l->g->arena, v.p, v.n);
-	if (strcmp(op->network, "host") == 0 && strcmp(l->o->network ? l->o->network : "", "host") != 0) {
+	if (strcmp(op->network, "host") == 0 && strcmp(l->o->network ? l->o->network : "", "host") != 0 &&
+	    !(l->o->allow && strv_has(l->o->allow, "network.host"))) {
 		err_set(e, ERR_DENIED, "entitlement network.host is not allowed: RUN --network=host");
-		return err_hint(e, "\"tare build --network host\" grants it");
+		return err_hint(e, "\"tare build --network host\" or \"--allow network.host\" grants it");
 	}
 	return 0;
 }
@@ -287,8 +288,34 @@ static int run_refused(const struct node *n, struct err *e)
 
 	if (node_flag(n, "security", &v) && str_is(v, "insecure"))
 		return err_set(e, ERR_DENIED, "entitlement security.insecure is not allowed: RUN --security=insecure");
-	if (node_flag(n, "device", &v))
-		return err_set(e, ERR_USAGE, "RUN --device is not supported yet");
+	return 0;
+}
+
+static bool device_allowed(const struct strv *allow, const char *name)
+{
+	auto_free char *one = xasprintf("device=%s", name);
+
+	return allow && (strv_has(allow, "device") || strv_has(allow, one));
+}
+
+/* A device is more of this machine than a step has by itself: the one who builds says yes to it. */
+static int run_devices(struct lowering *l, const struct node *n, struct run_op *op, struct err *e)
+{
+	op->devices = arena_array(&l->g->arena, struct run_device, n->nflags + 1);
+	for (size_t i = 0; i < n->nflags; i++) {
+		struct run_device *d = &op->devices[op->ndevices];
+
+		if (!str_is(n->flags[i].name, "device"))
+			continue;
+		if (device_parse(n->flags[i].value, &l->g->arena, d, e) < 0)
+			return err_at(e, n->flags[i].at);
+		if (!device_allowed(l->o->allow, d->name)) {
+			err_set(e, ERR_DENIED, "entitlement device is not allowed: RUN --device=%s", d->name);
+			err_at(e, n->flags[i].at);
+			return err_hint(e, "\"tare build --allow device\" grants it");
+		}
+		op->ndevices++;
+	}
 	return 0;
 }
 
@@ -303,7 +330,7 @@ int lower_run(struct lowering *l, struct stage *st, const struct node *n, struct
 	bool context = false;
 	struct vertex *v;
 
-	if (run_refused(n, e) < 0 || run_network(l, n, op, e) < 0 ||
+	if (run_refused(n, e) < 0 || run_network(l, n, op, e) < 0 || run_devices(l, n, op, e) < 0 ||
 	    run_mounts(l, st, n, op, in, &nin, &context, e) < 0)
 		return -1;
 	run_words(l, st, n, op, &argv);

@@ -10,11 +10,13 @@
 #include "base/fs.h"
 #include "builder/copy.h"
 #include "builder/result.h"
+#include "builder/run_devices.h"
 #include "builder/run_mounts.h"
 #include "builder/users.h"
 #include "builder/work.h"
 #include "cache/builds.h"
 #include "cache/snapshot.h"
+#include "runtime/container/devices.h"
 #include "runtime/network/net.h"
 #include "runtime/network/resolv.h"
 #include "runtime/sandbox/sandbox.h"
@@ -55,6 +57,10 @@ static void run_key(struct work *w, struct vertex *v, struct hasher *h)
 	hasher_u64(h, op->nmounts);
 	for (size_t i = 0; i < op->nmounts; i++)
 		key_mount(h, &op->mounts[i]);
+	for (size_t i = 0; i < op->ndevices; i++) {
+		hasher_cstr(h, op->devices[i].name);
+		hasher_u64(h, op->devices[i].required);
+	}
 	vertex_instruction(w, v, &op->env);
 	for (size_t i = 0; i < op->env.n; i++) {
 		struct str value = str_of(op->env.v[i]), key = str_cut(&value, '=');
@@ -128,6 +134,8 @@ struct run {
 	struct spec sp;
 	struct sandbox *sb;
 	struct sandbox_host *host;
+	struct devices *devices;
+	char *script;			/* the script's path in the container */
 	struct buf hosts;
 	int out_r, out_w, log_fd;
 };
@@ -186,9 +194,9 @@ static void run_prepare_limits(struct run *r)
 static void run_prepare_script(struct run *r, struct spec_mount *m)
 {
 	const struct run_op *op = r->v->data;
-	char *dst = xasprintf("/dev/pipes/%s", op->script_name);
 
-	*m = (struct spec_mount){ .kind = SPEC_TEXT, .src_fd = -1, .dst = dst, .flags = SPEC_RO | SPEC_NOSUID,
+	r->script = xasprintf("/dev/pipes/%s", op->script_name);
+	*m = (struct spec_mount){ .kind = SPEC_TEXT, .src_fd = -1, .dst = r->script, .flags = SPEC_RO | SPEC_NOSUID,
 		.text = op->script, .mode = 0755 };
 }
 
@@ -230,6 +238,8 @@ static int run_prepare(struct run *r, struct err *e)
 	run_mounts_apply(r->mounts, &r->sp);
 	if (op->script_name)
 		run_prepare_script(r, &r->sp.mounts[r->sp.nmounts++]);
+	if (op->ndevices && run_devices_open(w, op, &r->sp, &r->devices, e) < 0)
+		return -1;
 	return run_prepare_net(r, e) < 0 ? -1 : run_prepare_io(r, e);
 }
 
@@ -356,11 +366,9 @@ static int run_execute(struct run *r, struct err *e)
 
 static void run_free(struct run *r)
 {
-	const struct run_op *op = r->v->data;
-
 	sandbox_free(r->sb);
-	if (op->script_name && r->sp.nmounts)
-		free((char *)r->sp.mounts[r->sp.nmounts - 1].dst);
+	devices_free(r->devices);
+	free(r->script);
 	spec_done(&r->sp);
 	run_mounts_free(r->mounts);
 	net_close(r->net, true);

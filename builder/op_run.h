@@ -21,7 +21,8 @@ struct run_op {				/* all in the graph's arena */
 	const char *script_name;	/* a here-document with "#!": /dev/pipes/<name>; NULL: none */
 	struct str script;
 	struct run_step_mount *mounts;
-	size_t nmounts;
+	struct run_device *devices;
+	size_t nmounts, ndevices;
 };
 
 extern const struct op_type run_type;

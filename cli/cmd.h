@@ -7,6 +7,7 @@
 
 /* cli/cmd_<name>.c defines each (keep sorted by name). */
 extern const struct cmd cmd_build;
+extern const struct cmd cmd_cdi_generate, cmd_cdi_list;
 extern const struct cmd cmd_complete;
 extern const struct cmd cmd_debug_ast, cmd_debug_expand, cmd_debug_ignore, cmd_debug_words;
 extern const struct cmd cmd_commit, cmd_cp, cmd_diff, cmd_export, cmd_stats, cmd_top;

@@ -26,6 +26,8 @@ static const struct opt opts[] = {
 	  offsetof(struct args, b.labels), "add a label to the image" },
 	{ 0, "network", "MODE", OPT_STR,
 	  offsetof(struct args, b.network), "network of RUN steps: default, none or host" },
+	{ 0, "allow", "WHAT", OPT_LIST,
+	  offsetof(struct args, b.allow), "let RUN steps have more: network.host, device, device=NAME" },
 	{ 0, "no-cache", NULL, OPT_BOOL, offsetof(struct args, b.no_cache), "run every step anew" },
 	{ 0, "no-cache-filter", "STAGE", OPT_LIST,
 	  offsetof(struct args, b.no_cache_filter), "run the steps of these stages anew" },

@@ -32,6 +32,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_network_prune, &cmd_network_rm,
 	&cmd_volume_create, &cmd_volume_inspect, &cmd_volume_ls, &cmd_volume_prune, &cmd_volume_rm,
 	&cmd_why, &cmd_df, &cmd_gc,
+	&cmd_cdi_list, &cmd_cdi_generate,
 	&cmd_info, &cmd_version,
 	&cmd_complete,
 	&cmd_man,

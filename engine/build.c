@@ -71,6 +71,18 @@ static int read_args(struct building *b, struct err *e)
 	return 0;
 }
 
+static int check_allow(const struct build_args *a, struct err *e)
+{
+	for (size_t i = 0; i < a->allow.n; i++) {
+		struct str rest = str_of(a->allow.v[i]), word = str_cut(&rest, '=');
+
+		if (!str_is(word, "device") && !(str_is(word, "network.host") && !rest.p))
+			return err_set(e, ERR_USAGE, "invalid entitlement \"%s\": take network.host, device or device=NAME",
+				       a->allow.v[i]);
+	}
+	return 0;
+}
+
 static int check_network(const struct build_args *a, struct err *e)
 {
 	static const char *const modes[] = { "default", "none", "host" };
@@ -119,6 +131,7 @@ static int make_graph(struct building *b, struct err *e)
 	struct lower_opts o = {
 		.file = &b->file, .graph = &b->graph, .target = b->a->target, .args = b->args, .nargs = b->nargs,
 		.labels = &b->a->labels, .no_cache = &b->a->no_cache_filter, .network = b->a->network,
+		.allow = &b->a->allow,
 		.platform = platform_host(), .sink = b->job->sink, .resolve = resolve, .arg = b,
 	};
 
@@ -219,7 +232,7 @@ static int build_all(struct building *b, struct err *e)
 {
 	int r;
 
-	if (check_network(b->a, e) < 0 || check_tags(b, e) < 0 || read_args(b, e) < 0 ||
+	if (check_network(b->a, e) < 0 || check_allow(b->a, e) < 0 || check_tags(b, e) < 0 || read_args(b, e) < 0 ||
 	    build_context_open(b->job, b->w.lease, b->a->context, b->a->file, &b->ctx, e) < 0 ||
 	    parse(b, e) < 0 || make_graph(b, e) < 0 || start_work(b, e) < 0)
 		return -1;

@@ -18,6 +18,7 @@ struct build_args {
 	struct strv args;		/* "K=V", or "K": from the environment */
 	struct strv labels;		/* "K=V" */
 	struct strv no_cache_filter;	/* stages */
+	struct strv allow;		/* entitlements of RUN steps: "network.host", "device", "device=NAME" */
 	const char *network;		/* of RUN steps: NULL or "default", "none", "host" */
 	bool no_cache, pull;		/* pull: ask the registries whether the base images are the latest */
 	const struct client_options *registry;	/* for base images that are not in the store */

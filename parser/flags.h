@@ -52,6 +52,16 @@ const char *mount_id(const struct run_mount *m, const char *target, struct arena
 const char *mount_type_name(enum mount_type t);
 const char *mount_sharing_name(enum mount_sharing s);
 
+/* ---- RUN --device=[name=]vendor/class[=device][,required] (spec 1.6); flags_mount.c ---- */
+
+struct run_device {
+	const char *name;	/* as written: "vendor/class=device", "vendor/class", "vendor/class=*", or a class's word */
+	bool required;		/* else a missing one is no error */
+};
+
+/* Errors: ERR_USAGE. */
+NODISCARD int device_parse(struct str text, struct arena *a, struct run_device *ret, struct err *e);
+
 /* ---- COPY/ADD --chmod: octal, or the BSD setmode grammar with umask 0; flags_chmod.c ---- */
 
 #define CHMOD_STEPS 64

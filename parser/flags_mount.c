@@ -300,3 +300,38 @@ const char *mount_id(const struct run_mount *m, const char *target, struct arena
 	}
 	return "";
 }
+
+/* A CDI name has a "=" of its own: only the first field may be one, every other is a key. */
+static int device_field(struct str field, bool first, struct arena *a, struct run_device *d, struct err *e)
+{
+	struct str value = field, key = str_cut(&value, '=');
+
+	if (str_is(key, "name") && value.p) {
+		d->name = arena_str(a, value).p;
+	} else if (str_is(key, "required")) {
+		if (value.p && !str_is(value, "true") && !str_is(value, "false"))
+			return err_set(e, ERR_USAGE, "--device: invalid value for required: \"" STR_FMT "\"", STR_ARG(value));
+		d->required = !value.p || str_is(value, "true");
+	} else if (first && field.n) {
+		d->name = arena_str(a, field).p;
+	} else {
+		return err_set(e, ERR_USAGE, "--device: unexpected key \"" STR_FMT "\"", STR_ARG(key));
+	}
+	return 0;
+}
+
+int device_parse(struct str text, struct arena *a, struct run_device *ret, struct err *e)
+{
+	struct run_device d = { 0 };
+	auto_words struct strs fields = { 0 };
+
+	if (!words_csv(text, a, &fields))
+		return err_set(e, ERR_USAGE, "--device: a stray quote in \"" STR_FMT "\"", STR_ARG(text));
+	for (size_t i = 0; i < fields.n; i++)
+		if (device_field(fields.v[i], i == 0, a, &d, e) < 0)
+			return -1;
+	if (!d.name || !*d.name)
+		return err_set(e, ERR_USAGE, "--device: the name of a device is missing");
+	*ret = d;
+	return 0;
+}

@@ -170,7 +170,8 @@ static void (*const steps[PLAN_CODES])(struct child *, const struct step *) = {
 	[PLAN_TTY] = do_tty, [PLAN_STDIO] = do_stdio, [PLAN_CWD] = do_cwd, [PLAN_UMASK] = do_umask,
 	[PLAN_READY] = do_ready, [PLAN_IDS] = do_ids, [PLAN_CAPS] = do_caps,
 	[PLAN_NO_NEW_PRIVS] = do_no_new_privs, [PLAN_SECCOMP] = do_seccomp, [PLAN_INIT] = do_init,
-	[PLAN_JOIN] = do_join, [PLAN_FORK] = do_fork, [PLAN_OPEN] = do_open, [PLAN_EXEC] = do_exec,
+	[PLAN_JOIN] = do_join, [PLAN_FORK] = do_fork, [PLAN_OPEN] = do_open,
+	[PLAN_PAUSE] = do_pause, [PLAN_HOOK] = do_hook, [PLAN_EXEC] = do_exec,
 };
 
 /* Find op's strings; false if the record is not sound. */

@@ -64,6 +64,10 @@ void do_join(struct child *c, const struct step *st);
 void do_fork(struct child *c, const struct step *st);
 void do_open(struct child *c, const struct step *st);
 
+/* init_hook.c */
+void do_pause(struct child *c, const struct step *st);
+void do_hook(struct child *c, const struct step *st);
+
 /* init_keep.c: the keeper's whole life; returns its exit status. */
 int keeper_main(int sock);
 

@@ -107,7 +107,7 @@ void do_newfs(struct child *c, const struct step *st)
 
 void do_stack(struct child *c, const struct step *st)
 {
-	if (move_mount_fd(STEP_FD(c, st, 0), AT_FDCWD, "/") < 0)
+	if (move_mount_fd(STEP_FD(c, st, 0), AT_FDCWD, *st->s[0] ? st->s[0] : "/") < 0)
 		step_fail(c, st, "attach the container's root");
 }
 

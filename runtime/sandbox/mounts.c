@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/fs.h"
+#include "runtime/sandbox/hooks.h"
 #include "runtime/sandbox/planner.h"
 #include "runtime/sandbox/spec.h"
 #include "runtime/sandbox/stub.h"
@@ -60,7 +61,13 @@ static int add_root(struct planner *p, const struct spec *sp, struct err *e)
 	planner_add(p, PLAN_NEWFS, PLAN_A(SLOT_PRIV, MOUNT_ATTR_NOSUID), "tmpfs", "source=tmpfs", "mode=0755");
 	planner_add(p, PLAN_STACK, PLAN_A(SLOT_PRIV));
 	planner_add(p, PLAN_DIR, PLAN_A(SLOT_PRIV, 0, 0555), "empty");
-	planner_add(p, PLAN_STACK, PLAN_A(SLOT_ROOT));
+	if (sp->nhooks) {	/* hooks see it there, and what is attached to it later, too */
+		auto_free char *seen = xasprintf("%s/rootfs", sp->bundle);
+
+		planner_add(p, PLAN_STACK, PLAN_A(SLOT_ROOT), seen);
+	} else {
+		planner_add(p, PLAN_STACK, PLAN_A(SLOT_ROOT));
+	}
 	return 0;
 }
 
@@ -353,6 +360,7 @@ int mounts_compile(struct planner *p, const struct spec *sp, struct str cgroups,
 						sp->cols ? sp->cols : 80, sp->uid));
 	if (sp->readonly_root)
 		planner_add(p, PLAN_ATTR, PLAN_A(SLOT_ROOT, 0, 0, MOUNT_ATTR_RDONLY));
+	hooks_plan_create(p, sp);
 	planner_add(p, PLAN_PIVOT, PLAN_A(SLOT_ROOT));
 	return 0;
 }

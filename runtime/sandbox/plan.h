@@ -24,7 +24,7 @@ enum plan_code {		/* a0.. are arguments, s0.. strings; steps that may be skipped
 	PLAN_SETNS,		/* a0 slot, a1 CLONE_NEW* flag */
 	PLAN_PRIVATE,		/* no mount event goes in or out of this mount namespace */
 	PLAN_NEWFS,		/* a0 slot, a1 MOUNT_ATTR_*, a2 flags; s0 type, s1... options "k=v" or "k" */
-	PLAN_STACK,		/* a0 slot: attach it on top of "/" */
+	PLAN_STACK,		/* a0 slot: attach it on top of "/", or of s0 of the host */
 	PLAN_CLONE,		/* a0 slot, a1 from slot or PLAN_HOST, a2 flags, a3 attributes to set; s0 path */
 	PLAN_ATTACH,		/* a0 slot, a1 root slot, a2 flags; s0 path beneath root, made if missing */
 	PLAN_DEVICE,		/* a0 slot of a private tmpfs, a1 slot of /dev, a2 mode, a3 rdev, a4 uid, a5 gid;
@@ -56,6 +56,10 @@ enum plan_code {		/* a0.. are arguments, s0.. strings; steps that may be skipped
 				 * root found there */
 	PLAN_FORK,		/* a2 flags: a child of our own parent does the rest, in the pid namespace that was joined */
 	PLAN_OPEN,		/* a0 slot, a1 root slot; s0 directory beneath root */
+	PLAN_PAUSE,		/* a0 a1 slots of files: tell the parent, take its two texts (the state, before and after
+				 * creation) into them */
+	PLAN_HOOK,		/* a0 slot of such a text, a1 number of arguments, a2 of env strings, a3 seconds; s0 program,
+				 * then these */
 	PLAN_EXEC,		/* a0 number of argv strings, a1 number of env strings */
 	PLAN_CODES
 };
@@ -79,6 +83,7 @@ struct plan_op {
 
 enum report_kind {
 	REPORT_READY, REPORT_TTY /* with the master's fd */, REPORT_FAILED,
+	REPORT_PAUSED,
 	REPORT_CHILD,		/* PLAN_FORK: with the pidfd; sys is the pid */
 };
 
@@ -87,6 +92,8 @@ struct report {			/* init to parent, one datagram each */
 	int32_t sys;		/* errno */
 	char text[512];		/* what was tried; NUL-terminated */
 };
+
+#define STATE_MAX (64 << 10)	/* bytes of a state text */
 
 enum keep_kind { KEEP_ADD /* with the pidfd */, KEEP_DROP };
 

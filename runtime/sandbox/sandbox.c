@@ -16,6 +16,7 @@
 #include "base/task.h"
 #include "runtime/sandbox/caps.h"
 #include "runtime/sandbox/cgroup.h"
+#include "runtime/sandbox/hooks.h"
 #include "runtime/sandbox/host.h"
 #include "runtime/sandbox/mounts.h"
 #include "runtime/sandbox/planner.h"
@@ -145,6 +146,7 @@ static int plan_compile(struct planner *p, struct sandbox *sb, const struct spec
 	planner_add(p, PLAN_CWD, PLAN_A(SLOT_ROOT, 0, sp->mkdir_cwd ? PLAN_MKDIR : 0), sp->cwd);
 	sandbox_plan_limits(p, sp);
 	planner_add(p, PLAN_READY, PLAN_A(0));
+	hooks_plan_start(p, sp);
 	sandbox_plan_ids(p, sb, sp);
 	if (sandbox_plan_privileges(p, sb, sp, e) < 0)
 		return -1;
@@ -257,6 +259,8 @@ int sandbox_wait_ready(struct job *j, struct sandbox *sb, struct err *e)
 	while ((n = report_recv(j, sb, &r, e)) > 0) {
 		if (r.kind == REPORT_CHILD)
 			become_child(sb);
+		if (r.kind == REPORT_PAUSED && hooks_created(j, sb->hooks, sb->pid, sb->sock, e) < 0)
+			return -1;
 		if (r.kind == REPORT_READY)
 			return 0;
 		if (r.kind == REPORT_FAILED)
@@ -293,6 +297,8 @@ static int create(struct job *j, struct sandbox *sb, const struct spec *sp, stru
 	int r = -1;
 
 	if (cgroup_wanted(&sp->limits) && cgroup_new(sp->name, &sp->limits, &sb->cgroup, e) < 0)
+		return -1;
+	if (sp->nhooks && hooks_new(sp, &sb->hooks, e) < 0)
 		return -1;
 	if (!sp->keep_stubs)
 		mounts_make_stubs(sp, &sb->stubs);
@@ -341,6 +347,8 @@ int sandbox_start(struct job *j, struct sandbox *sb, struct err *e)
 	n = report_recv(j, sb, &r, e);
 	if (n != 0)
 		return n < 0 ? -1 : report_error(&r, e);
+	if (hooks_started(j, sb->hooks, sb->pid, e) < 0)
+		return -1;
 	close(sb->sock);	/* closed by execve, or by death: sandbox_wait() tells */
 	sb->sock = -1;
 	return 0;
@@ -405,6 +413,7 @@ void sandbox_free(struct sandbox *sb)
 		reap(sb);
 	}
 	sandbox_freezer_free(sb);
+	hooks_free(sb->hooks, sb->pid);
 	cgroup_free(sb->cgroup);
 	stubs_remove(&sb->stubs);
 	if (sb->keep_id)

@@ -19,6 +19,7 @@ struct sandbox {
 	struct cgroup *cgroup;	/* NULL: no limits */
 	struct freezer *freezer;	/* NULL: it was never frozen */
 	struct stubs stubs;
+	struct hooks *hooks;	/* NULL: none */
 	int sock;		/* to the init; -1 once it has executed argv */
 	int pidfd, tty;
 	int child;		/* PLAN_FORK's pidfd, until it takes pidfd's place; -1 */

@@ -72,6 +72,18 @@ struct spec_sysctl {
 	bool optional;		/* a refusal is no error */
 };
 
+enum spec_hook_when {		/* runtime-spec, config.md "POSIX-platform Hooks"; in the order of a container's life */
+	SPEC_HOOK_PRESTART, SPEC_HOOK_CREATE_RUNTIME, SPEC_HOOK_CREATE_CONTAINER, SPEC_HOOK_START_CONTAINER,
+	SPEC_HOOK_POSTSTART, SPEC_HOOK_POSTSTOP,
+};
+
+struct spec_hook {		/* a program that gets the container's state as JSON on its standard input */
+	enum spec_hook_when when;
+	const char *path;	/* absolute: of the host, START_CONTAINER: of the container */
+	struct strv args, env;	/* args[0] is its name; no other environment */
+	int timeout;		/* seconds, then it is killed and has failed; 0: none */
+};
+
 enum spec_net { SPEC_NET_HOST, SPEC_NET_NONE, SPEC_NET_FD };
 
 struct spec {
@@ -119,6 +131,9 @@ struct spec {
 	const struct spec_sysctl *sysctls;
 	size_t nsysctls;
 	struct cgroup_limits limits;	/* no cgroup is made if none is set */
+	const struct spec_hook *hooks;
+	size_t nhooks;
+	const char *bundle;	/* hooks: an empty directory of the host for what they read (config.json) and see (rootfs) */
 	bool init;		/* a small init is process 1: reaps, forwards signals */
 	bool keep_stubs;	/* mount points that had to be made stay (a container: they are in its upper
 				 * for good). false: sandbox_free() removes them without trace (RUN steps) */

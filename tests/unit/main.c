@@ -30,6 +30,7 @@ int main(void)
 		suite_erofs_mount,
 		suite_fs,
 		suite_digest,
+		suite_cdi,
 		suite_clock,
 		suite_arena,
 		suite_manifest,

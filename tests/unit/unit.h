@@ -36,6 +36,7 @@ int suite_tar(void);
 int suite_copy(void);
 int suite_treehash(void);
 int suite_arena(void);
+int suite_cdi(void);
 int suite_clock(void);
 int suite_digest(void);
 int suite_erofs(void);
