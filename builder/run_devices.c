@@ -29,7 +29,7 @@ static bool has_class(const struct cdi_device *d, const char *word)
 static void resolve(const struct cdi *c, const char *name, struct strv *ret)
 {
 	struct str dev = str_of(name), kind = str_cut(&dev, '=');
-	size_t before = ret->n;
+	size_t before = ret->n, found;
 
 	for (size_t i = 0; i < cdi_count(c); i++) {
 		const struct cdi_device *d = cdi_at(c, i);
@@ -38,7 +38,8 @@ static void resolve(const struct cdi *c, const char *name, struct strv *ret)
 		if (str_is(kind, d->kind) && !d->conflict && (first || str_is(dev, "*") || str_is(dev, d->name)))
 			strv_take(ret, qualified(d));
 	}
-	for (size_t i = 0; ret->n == before && i < cdi_count(c); i++)
+	found = ret->n;
+	for (size_t i = 0; found == before && i < cdi_count(c); i++)
 		if (has_class(cdi_at(c, i), name) && !cdi_at(c, i)->conflict)
 			strv_take(ret, qualified(cdi_at(c, i)));
 }

@@ -43,6 +43,7 @@ struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	struct strv volumes, tmpfs;	/* "[src:]dst[:options]", "dst[:options]" */
 	struct strv mounts, volumes_from;	/* "type=...,...", "CONTAINER[:ro]" */
 	struct strv add_hosts, dns, dns_search, dns_options;
+	struct strv devices, gpus;	/* "src[:dst][:rwm]" or a CDI name; "all", "2", "device=0" */
 	struct strv cap_add, cap_drop, groups, ulimits, security;
 	uint64_t memory, shm_size;	/* bytes; 0: no limit, the default */
 	const char *memory_swap;	/* bytes, or "-1" */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "engine/run_device.h"
 #include "engine/run_env.h"
 #include "engine/run_health.h"
 #include "engine/run_limits.h"
@@ -362,8 +363,8 @@ static int host_json(const struct run_args *a, const char *network, json_t *reco
 	json_object_set_new(o, "Dns", jsontext_list(&a->dns, 0));
 	json_object_set_new(o, "DnsSearch", jsontext_list(&a->dns_search, 0));
 	json_object_set_new(o, "DnsOptions", jsontext_list(&a->dns_options, 0));
-	if (limits_json(a, o, e) < 0 || run_limits_json(&a->limits, o, e) < 0 || ulimits_json(a, o, e) < 0 ||
-	    security_json(a, o, e) < 0 || restart_json(a, o, e) < 0)
+	if (run_device_record(a, o, e) < 0 || limits_json(a, o, e) < 0 || run_limits_json(&a->limits, o, e) < 0 ||
+	    ulimits_json(a, o, e) < 0 || security_json(a, o, e) < 0 || restart_json(a, o, e) < 0)
 		return -1;
 	return log_json(a, o, e);
 }

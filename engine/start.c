@@ -15,6 +15,7 @@
 #include "cache/snapshot.h"
 #include "cache/store.h"
 #include "engine/health.h"
+#include "engine/run_device.h"
 #include "engine/run_spec.h"
 #include "engine/run_volume.h"
 #include "runtime/container/control.h"
@@ -31,6 +32,7 @@ struct run_parts {		/* of one run; snapshot and host stay from the first to the 
 	struct run_mounts mounts;
 	struct run_sources sources;
 	struct run_spec rs;
+	struct run_device_set devices;
 	struct container_net *net;
 	struct sandbox_host *host;
 	struct probe *probe;		/* its health check */
@@ -95,6 +97,13 @@ static int open_tree(struct start *st, struct job *j, struct err *e)
 	return 0;
 }
 
+static int open_devices(struct start *st, struct err *e)
+{
+	auto_free char *bundle = xasprintf("%s/%s/%s/bundle", store_path(st->store), store_dir_name(STORE_CONTAINERS), st->c->id);
+
+	return run_device_open(part(st, "HostConfig"), bundle, &st->parts->rs.sp, &st->parts->devices, e);
+}
+
 static void network_work(void *arg, uint32_t events UNUSED)
 {
 	const struct start *st = arg;
@@ -127,7 +136,7 @@ static int run_open(void *arg, struct monitor *m, const struct spec *streams, st
 	struct spec *sp = &st->parts->rs.sp;
 
 	if (run_spec_load(&st->parts->rs, st->c->config, e) < 0 || open_tree(st, monitor_job(m), e) < 0 ||
-	    open_network(st, m, e) < 0 || (!st->parts->host && sandbox_host_new(&st->parts->host, e) < 0))
+	    open_devices(st, e) < 0 || open_network(st, m, e) < 0 || (!st->parts->host && sandbox_host_new(&st->parts->host, e) < 0))
 		return -1;
 	memcpy(sp->stdio, streams->stdio, sizeof(sp->stdio));
 	sp->tty = streams->tty;
@@ -156,6 +165,7 @@ static void run_close(void *arg, struct monitor *m)
 	if (p->net && container_net_fd(p->net) >= 0)
 		monitor_unwatch(m, container_net_fd(p->net));
 	container_net_close(p->net);
+	run_device_close(&p->devices);
 	run_sources_close(&p->sources);
 	run_mounts_done(&p->mounts);
 	run_spec_done(&p->rs);

@@ -158,7 +158,7 @@ static int spawn(const struct spec_hook *h, int in, int out, pid_t *ret, struct 
 	posix_spawnattr_init(&at);
 	posix_spawnattr_setsigmask(&at, &none);
 	posix_spawnattr_setsigdefault(&at, &all);
-	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 	r = posix_spawn(ret, h->path, &fa, &at, h->args.v, h->env.n ? h->env.v : no_env);
 	posix_spawnattr_destroy(&at);
 	posix_spawn_file_actions_destroy(&fa);
@@ -194,7 +194,7 @@ static int hook_run(struct job *j, const struct spec_hook *h, const char *state,
 	r = pidfd < 0 ? err_sys(e, "hook %s", h->path) :
 			job_wait_fd(j, pidfd, POLLIN, h->timeout ? h->timeout * 1000 : -1, e);
 	if (r != 0)
-		kill(pid, SIGKILL);
+		kill(-pid, SIGKILL);	/* what it has started, too */
 	while (waitid(P_PID, (id_t)pid, &si, WEXITED | __WALL) < 0 && errno == EINTR)
 		;
 	if (r == 1)

@@ -102,8 +102,17 @@ static void add_device(struct planner *p, const char *path, mode_t mode, dev_t r
 		planner_add(p, PLAN_DEVICE, args, path, host);
 }
 
+/* Does the spec itself say what that node is? */
+static bool is_given(const struct spec *sp, const char *name)
+{
+	for (size_t i = 0; i < sp->ndevices; i++)
+		if (strcmp(sp->devices[i].path, name) == 0)
+			return true;
+	return false;
+}
+
 /* --privileged: every node of the host's /dev, but not what belongs to other mounts. */
-static void add_host_devices(struct planner *p, const char *dir, const char *prefix, int depth)
+static void add_host_devices(struct planner *p, const struct spec *sp, const char *dir, const char *prefix, int depth)
 {
 	static const char *const skip[] = { "pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console",
 					    "ptmx", "null", "zero", "full", "random", "urandom", "tty", NULL };
@@ -119,10 +128,10 @@ static void add_host_devices(struct planner *p, const char *dir, const char *pre
 
 		for (size_t i = 0; depth == 0 && skip[i]; i++)
 			left_out = left_out || strcmp(skip[i], de->d_name) == 0;
-		if (left_out || lstat(host, &st) < 0)
+		if (left_out || is_given(sp, path) || lstat(host, &st) < 0)
 			continue;
 		if (S_ISDIR(st.st_mode) && depth < 8)
-			add_host_devices(p, host, below, depth + 1);
+			add_host_devices(p, sp, host, below, depth + 1);
 		else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
 			add_device(p, path, st.st_mode, st.st_rdev, st.st_uid, st.st_gid, host, true);
 	}
@@ -140,21 +149,22 @@ static void add_dev(struct planner *p, const struct spec *sp)
 	for (size_t i = 0; i < countof(nodes); i++) {
 		auto_free char *host = xasprintf("/dev/%s", nodes[i].name);
 
-		add_device(p, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major_, nodes[i].minor_), 0, 0, host,
-			   false);
+		if (!is_given(sp, nodes[i].name))
+			add_device(p, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major_, nodes[i].minor_), 0, 0, host,
+				   false);
 	}
 	for (size_t i = 0; i < countof(links); i++)
 		planner_add(p, PLAN_SYMLINK, PLAN_A(SLOT_DEV), links[i][0], links[i][1]);
 	planner_add(p, PLAN_NEWFS, PLAN_A(SLOT_PTS, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), "devpts", "source=devpts",
 		    "newinstance", "ptmxmode=0666", "mode=0620", "?gid=5");
 	planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_PTS, SLOT_ROOT, PLAN_NO_LINKS), "/dev/pts");
-	if (sp->privileged)
-		add_host_devices(p, "/dev", "", 0);
 	for (size_t i = 0; i < sp->ndevices; i++) {
 		const struct spec_device *d = &sp->devices[i];
 
 		add_device(p, d->path, d->mode, d->rdev, d->uid, d->gid, d->host, false);
 	}
+	if (sp->privileged)
+		add_host_devices(p, sp, "/dev", "", 0);
 }
 
 static void add_ipc(struct planner *p, const struct spec *sp)
