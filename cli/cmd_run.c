@@ -6,6 +6,7 @@
 
 static void take_operands(struct run_opts *a, int argc, char **argv)
 {
+	run_opts_ready(a);
 	a->r.image = argv[0];
 	a->r.command = (struct strv){ argv + 1, (size_t)argc - 1 };	/* borrowed: argv outlives us */
 }

@@ -91,6 +91,7 @@ const struct opt run_opts[] = {
 	{ 0, "volumes-from", "CONTAINER[:ro]", OPT_LIST, AT(volumes_from), "mount what that container has mounted" },
 	{ 'w', "workdir", "DIR", OPT_STR, AT(workdir), "start in this directory; made if missing" },
 	{ 'q', "quiet", NULL, OPT_BOOL, offsetof(struct run_opts, quiet), "no warnings" },
+	REGISTRY_OPTS(offsetof(struct run_opts, registry)),
 	{ 0 },
 };
 
@@ -102,6 +103,13 @@ void run_opts_defaults(void *p)
 
 	a->r.sig_proxy = true;
 	a->r.limits.swappiness = -1;
+	a->registry.tls_verify = true;
+}
+
+void run_opts_ready(struct run_opts *a)
+{
+	a->client = registry_options(&a->registry);
+	a->r.registry = &a->client;
 }
 
 static void notes_send(struct sink *s, const struct event *ev)

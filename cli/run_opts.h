@@ -7,17 +7,21 @@
 
 #include "base/event.h"
 #include "cli/opt.h"
+#include "cli/registry_opts.h"
 #include "engine/run.h"
 
 struct run_opts {
 	struct run_args r;
 	bool quiet;
+	struct registry_opts registry;
+	struct client_options client;	/* of registry, by run_opts_ready() */
 };
 
 #define RUN_ONLY 3		/* rows at the front that create does not have */
 
 extern const struct opt run_opts[];
 void run_opts_defaults(void *args);
+void run_opts_ready(struct run_opts *a);	/* after parsing */
 
 struct notes {			/* a sink that prints notes and warnings */
 	struct sink sink;

@@ -93,7 +93,7 @@ static void tell_missing(void *arg)
 /* From the store, or from its registry. */
 static int open_image(struct create *r, struct err *e)
 {
-	const struct client_options co = { 0 };
+	const struct client_options none = { 0 };
 	enum pull_policy policy = PULL_MISSING;
 	struct platform want;
 	struct image_row row;
@@ -102,8 +102,8 @@ static int open_image(struct create *r, struct err *e)
 	    (r->args->platform && platform_parse(str_of(r->args->platform), &want, e) < 0))
 		return -1;
 	r->fetching = policy == PULL_ALWAYS;
-	if (pull_obtain(r->job, r->store, &co, r->args->image, r->args->platform ? &want : NULL, policy, &row,
-			r->fetching ? NULL : tell_missing, r, e) == 0)
+	if (pull_obtain(r->job, r->store, r->args->registry ? r->args->registry : &none, r->args->image,
+			r->args->platform ? &want : NULL, policy, &row, r->fetching ? NULL : tell_missing, r, e) == 0)
 		return local_open(r->store, &row, &r->image, e);
 	if (e->kind == ERR_NOT_FOUND && !r->fetching) {
 		const char *hint = e->hint;

@@ -50,7 +50,7 @@ static int is_current(struct job *j, struct store *s, struct remote *r, const st
 {
 	int got;
 
-	if (a->keep_blobs)
+	if (a->keep_blobs || a->unnamed)
 		return 0;
 	got = remote_digest(j, r, &ret->digest, e);
 	if (got == 0)
@@ -60,11 +60,23 @@ static int is_current(struct job *j, struct store *s, struct remote *r, const st
 	return got > 0 ? suits(s, &ret->row, a->want, e) : got;
 }
 
+static int find_offer(struct store *s, const struct offer *o, struct image_row *ret, struct err *e)
+{
+	auto_buf struct buf text = { 0 };
+	struct digest manifest;
+	int r;
+
+	offer_manifest(o, &text);
+	manifest = digest_of(text.p, text.n);
+	r = images_by_manifest(s, &manifest, ret, e);
+	return r > 0 ? 0 : r < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "the image was removed while it was pulled");
+}
+
 static int pull_new(struct job *j, struct store *s, struct remote *r, const struct pull_args *a, struct pulled *ret,
 		    struct err *e)
 {
 	__attribute__((cleanup(lease_cleanup))) struct lease *lease = NULL;
-	struct pull_opts o = { a->want, a->keep_blobs };
+	struct pull_opts o = { a->want, a->keep_blobs, a->unnamed };
 	auto_origin struct origin *from = NULL;
 	auto_target struct target *to = NULL;
 	auto_offers struct offers done = { 0 };
@@ -81,9 +93,7 @@ static int pull_new(struct job *j, struct store *s, struct remote *r, const stru
 	ret->digest = done.v[0].top;
 	id = offer_id(&done.v[0]);
 	ret->newer = !had || !digest_eq(&before.config, &id);
-	if (!r->ref.has_digest)
-		return images_by_name(s, ret->name, &ret->row, e) < 0 ? -1 : 0;
-	return local_find(s, ret->name, &ret->row, e);
+	return find_offer(s, &done.v[0], &ret->row, e);
 }
 
 static int pull_one(struct job *j, struct store *s, const struct pull_args *a, const char *name, struct pulled *ret,

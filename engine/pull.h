@@ -12,6 +12,7 @@ struct pull_args {
 	const struct platform *want;	/* NULL: the host's, or the only one there is */
 	struct client *client;		/* borrowed */
 	bool keep_blobs;		/* compressed layers stay in the store, too */
+	bool unnamed;			/* the image gets no name here */
 };
 
 struct pulled {

@@ -11,6 +11,7 @@
 #include "engine/attach.h"
 #include "engine/start.h"
 
+struct client_options;
 struct store;
 
 struct run_health {		/* texts as given, NULL: as the image has it */
@@ -32,6 +33,7 @@ struct run_args {		/* all borrowed; texts NULL and lists empty: not given */
 	const char *image;
 	const char *pull;		/* missing (NULL too), always, never */
 	const char *platform;		/* of an image that is fetched; NULL: the host's */
+	const struct client_options *registry;	/* for fetching it; NULL: the defaults */
 	struct strv command;		/* replaces the image's Cmd */
 	const char *entrypoint;		/* "": none, and the image's Cmd is dropped */
 	const char *name, *hostname, *domainname, *workdir, *user, *cidfile;

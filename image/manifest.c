@@ -145,7 +145,13 @@ static void list_text(const struct descriptor *v, size_t n, struct buf *ret)
 void manifest_text(const struct descriptor *config, const struct descriptor *layers, size_t n,
 		   struct buf *ret)
 {
-	buf_puts(ret, "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\",\"config\":");
+	manifest_text_as(MEDIA_OCI_MANIFEST, config, layers, n, ret);
+}
+
+void manifest_text_as(const char *type, const struct descriptor *config, const struct descriptor *layers, size_t n,
+		      struct buf *ret)
+{
+	buf_printf(ret, "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":", type);
 	descriptor_text(config, ret);
 	buf_puts(ret, ",\"layers\":");
 	list_text(layers, n, ret);

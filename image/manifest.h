@@ -36,6 +36,9 @@ NODISCARD int manifest_kind(struct str text, enum media_kind *ret, struct err *e
 /* The OCI manifest of config and layers: fixed key order, so the same input has the same digest. */
 void manifest_text(const struct descriptor *config, const struct descriptor *layers, size_t n,
 		   struct buf *ret);
+/* The same of another media type, "application/..."; config and layers have theirs. */
+void manifest_text_as(const char *type, const struct descriptor *config, const struct descriptor *layers, size_t n,
+		      struct buf *ret);
 /* index.json of n entries, with their annotations. */
 void index_text(const struct descriptor *entries, size_t n, struct buf *ret);
 

@@ -34,3 +34,12 @@ const struct media *media_find(struct str type)
 			return &table[i];
 	return &other;
 }
+
+const char *media_twin(const struct media *m)
+{
+	for (size_t i = 0; i < countof(table); i++)
+		if (table[i].docker != m->docker && table[i].kind == m->kind && table[i].zip == m->zip &&
+		    table[i].foreign == m->foreign)
+			return table[i].type;
+	return NULL;
+}

@@ -11,6 +11,8 @@ struct archive_origin {
 	struct origin o;
 	struct members *m;
 	const struct platform *want;
+	const char *tag;
+	bool nameless;
 	struct arena arena;
 	int spool;		/* the nameless file, -1: none */
 };
@@ -63,16 +65,28 @@ static int origin_list(struct job *j, struct origin *o, struct offers *ret, stru
 
 	if (job_check(j, e) < 0)
 		return -1;
-	layout = layout_list(a->m, a->want, &a->arena, ret, e);
+	layout = layout_list(a->m, a->want, a->tag, &a->arena, ret, e);
 	if (layout < 0)
 		return -1;
-	if (!(layout > 0 && a->want && ret->n > 0))
+	if (layout > 0 && a->tag && ret->n == 0)
+		return err_set(e, ERR_NOT_FOUND, "the layout has no image with the tag %s", a->tag);
+	if (!(layout > 0 && (a->want || a->tag) && ret->n > 0))
 		docker = docker_list(a->m, &a->arena, ret, e);
 	if (docker < 0)
 		return -1;
 	if (!layout && !docker)
 		return no_metadata(a->m, e);
+	for (size_t i = 0; a->nameless && i < ret->n; i++)
+		strv_done(&ret->v[i].names);
 	return check_platforms(a, ret, e);
+}
+
+void archive_select(struct origin *o, const char *tag, bool nameless)
+{
+	struct archive_origin *a = container_of(o, struct archive_origin, o);
+
+	a->tag = tag;
+	a->nameless = nameless;
 }
 
 struct pulling {

@@ -17,6 +17,9 @@ struct lease;
 NODISCARD int archive_origin(struct job *j, struct lease *l, int fd, const struct platform *want,
 			     struct origin **ret, struct err *e);
 
+/* Of an OCI layout only what has the tag (borrowed; NULL: all); nameless: the images come without their names. */
+void archive_select(struct origin *o, const char *tag, bool nameless);
+
 enum archive_format { ARCHIVE_DOCKER, ARCHIVE_OCI };
 /* "docker-archive" or "oci-archive". Errors: ERR_USAGE. */
 NODISCARD int archive_format_parse(const char *s, enum archive_format *ret, struct err *e);

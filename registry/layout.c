@@ -227,7 +227,24 @@ static int check_version(struct members *m, struct err *e)
 	return good ? 1 : err_set(e, ERR_CORRUPT, "oci-layout: imageLayoutVersion is not 1.x");
 }
 
-int layout_list(struct members *m, const struct platform *want, struct arena *a, struct offers *ret,
+bool layout_has_tag(const struct descriptor *d, const char *tag)
+{
+	auto_err struct err e = { 0 };
+	struct ref r;
+
+	if (d->ref_name && strcmp(d->ref_name, tag) == 0)
+		return true;
+	for (int i = 0; i < 2; i++) {
+		const char *name = i ? d->image_name : d->ref_name;
+
+		if (name && ref_parse(str_of(name), &r, &e) == 0 && strcmp(r.tag, tag) == 0 && strpbrk(name, "/:"))
+			return true;
+		err_clear(&e);
+	}
+	return false;
+}
+
+int layout_list(struct members *m, const struct platform *want, const char *tag, struct arena *a, struct offers *ret,
 		struct err *e)
 {
 	struct layout l = { m, want, a, ret };
@@ -243,7 +260,8 @@ int layout_list(struct members *m, const struct platform *want, struct arena *a,
 	if (index_parse(buf_view(&text), a, &ix, e) < 0)
 		return err_wrap(e, "index.json");
 	for (size_t i = 0; i < ix.n; i++)
-		if (!ix.entries[i].attestation && add_entry(&l, &ix.entries[i], &ix.entries[i], 0, e) < 0)
+		if (!ix.entries[i].attestation && (!tag || layout_has_tag(&ix.entries[i], tag)) &&
+		    add_entry(&l, &ix.entries[i], &ix.entries[i], 0, e) < 0)
 			return err_wrap(e, "index.json: entry %zu", i);
 	return 1;
 }

@@ -19,14 +19,17 @@ struct stored_layer {		/* offer_layer.own of both lists */
 /**
  * The images of an OCI layout (oci-layout, index.json, blobs/). 1 listed, 0 it is no layout, -1.
  *
- * An index within stands for its entry for *want (NULL: the host's, or the only one there is); entries that the
- * archive has no manifest of are passed over, as are attestations and artifacts. Names come from the
+ * tag NULL: all of them; else those with that tag. An index within stands for its entry for *want (NULL: the
+ * host's, or the only one there is); entries that the archive has no manifest of are passed over, as are
+ * attestations and artifacts. Names come from the
  * annotations of containerd and of the OCI spec; a bare tag is no name.
  * Errors: ERR_CORRUPT (a blob is missing, or is not what its descriptor says...), ERR_LIMIT, ERR_NOT_FOUND (platform).
  * Spec:   OCI image-spec, image-layout.md
  */
-NODISCARD int layout_list(struct members *m, const struct platform *want, struct arena *a, struct offers *ret,
-			  struct err *e);
+NODISCARD int layout_list(struct members *m, const struct platform *want, const char *tag, struct arena *a,
+			  struct offers *ret, struct err *e);
+/* Does an entry of index.json bear the tag, in either annotation, alone or in a full name? */
+bool layout_has_tag(const struct descriptor *d, const char *tag);
 
 /**
  * The images of Docker's manifest.json, in every dialect: 1 listed, 0 there is none, -1. An image that

@@ -88,7 +88,7 @@ static int fill_offer(struct job *j, struct pull *p, struct wire_doc *doc, struc
 		return err_wrap(e, "config");
 	if (m.config.digest.alg != HASH_SHA256)
 		return err_set(e, ERR_CORRUPT, "its config is not named by a SHA-256");
-	if (!p->r->ref.has_digest)
+	if (!p->r->ref.has_digest && !p->opts.unnamed)
 		strv_add(&o->names, ref_canonical(&p->r->ref, name));
 	o->repo = xstrdup(p->r->repo);
 	o->manifest = doc->text;

@@ -10,6 +10,7 @@ struct lease;
 struct pull_opts {
 	const struct platform *want;	/* NULL: the host's, or the only one there is */
 	bool keep_blobs;		/* compressed layers stay in the store as blobs */
+	bool unnamed;			/* the image gets no name */
 };
 
 /**

@@ -171,7 +171,7 @@ int remote_put_manifest(struct job *j, struct remote *r, const char *tag, const 
 	if (client_do(j, r->c, &q, &a, e) < 0)
 		return err_wrap(e, "%s/%s", r->repo, path);
 	if (a.status == 413)
-		return err_set(e, ERR_LIMIT, "%s: the registry refuses a manifest of %zu bytes", r->repo, d->text.n);
+		return err_set(e, ERR_LIMIT, "%s: 413: the registry refuses a manifest of %zu bytes", r->repo, d->text.n);
 	if (a.status < 200 || a.status > 299) {
 		bool lacks = a.status == 404 || a.status == 400;
 

@@ -61,7 +61,7 @@ static int send_part(struct upload *u, struct part *p, struct err *e)
 static void *send_main(void *arg)
 {
 	struct upload *u = arg;
-	unsigned next = u->cur;
+	unsigned next = 0;	/* an attempt begins with the first part */
 
 	pthread_mutex_lock(&u->lock);
 	for (;; next ^= 1) {
@@ -305,7 +305,7 @@ int upload_blob(struct job *j, struct remote *r, const struct upload_from *from,
 	pthread_mutex_init(&u.lock, NULL);
 	pthread_cond_init(&u.changed, NULL);
 	if (from->session)
-		u.s.url = xstrdup(from->session);
+		upload_session_adopt(&u.s, from->key, from->session);
 	else
 		n = upload_session_resume(&u.s, from->key, e);
 	if (n == 0)

@@ -206,6 +206,13 @@ int upload_session_resume(struct upload_session *s, struct str key, struct err *
 	return MIN(r, 0);
 }
 
+void upload_session_adopt(struct upload_session *s, struct str key, const char *url)
+{
+	record_open(s, key);
+	s->url = xstrdup(url);
+	record_save(s);
+}
+
 /* A part was taken, or some of it. */
 static int taken(struct upload_session *s, const struct http_answer *a, uint64_t at, size_t n, struct err *e)
 {

@@ -30,6 +30,8 @@ void upload_session_done(struct upload_session *s);		/* the record stays */
 /* Look for a session that another process left for these bytes; *s then has it, asked for what is there. */
 NODISCARD int upload_session_resume(struct upload_session *s, struct str key,
 				   struct err *e);
+/* Take a session that a mount gave, and keep a record of it. */
+void upload_session_adopt(struct upload_session *s, struct str key, const char *url);
 /* The blob is there, or the session is of no use: no record any more. */
 void upload_session_forget(struct upload_session *s);
 

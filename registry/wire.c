@@ -224,6 +224,7 @@ struct wiring {
 	struct job *j;
 	struct wire *from, *to;
 	const struct wire_opts *o;
+	struct digest result;	/* what the name means in the end */
 };
 
 struct blobs {			/* of one manifest, taken by several threads */
@@ -283,10 +284,54 @@ static void add_blob(struct blobs *b, const struct descriptor *d)
 	b->v[b->n++] = d;
 }
 
+/* --- from one dialect to the other --- */
+
+static int convert_descriptor(json_t *d, bool docker, bool *lost, struct err *e)
+{
+	const char *from = json_string_value(json_object_get(d, "mediaType"));
+	const struct media *m = media_find(str_of(from));
+	const char *to = m->docker == docker || m->kind == MEDIA_OTHER ? m->type : media_twin(m);
+
+	if (!to)
+		return err_set(e, ERR_USAGE, "%s has no like in %s's format", from, docker ? "Docker" : "OCI");
+	if (*to)
+		json_object_set_new(d, "mediaType", json_string(to));
+	*lost |= docker && json_object_del(d, "annotations") == 0;
+	return 0;
+}
+
+/* The manifest as the other dialect has it: the same blobs under other names of types. */
+static int convert(struct wiring *w, const struct wire_doc *doc, struct wire_doc *ret, struct err *e)
+{
+	auto_buf struct buf text = { 0 };
+	auto_free char *out = NULL;
+	bool docker = w->o->docker, lost;
+	json_t *j, *layers;
+	int r;
+
+	if (json_text_parse(buf_view(&doc->text), MANIFEST_MAX, "manifest", &j, e) < 0)
+		return -1;
+	layers = json_object_get(j, "layers");
+	lost = docker && json_object_del(j, "annotations") == 0;
+	json_object_set_new(j, "mediaType", json_string(docker ? MEDIA_DOCKER_MANIFEST : MEDIA_OCI_MANIFEST));
+	r = convert_descriptor(json_object_get(j, "config"), docker, &lost, e);
+	for (size_t i = 0; r == 0 && i < json_array_size(layers); i++)
+		r = convert_descriptor(json_array_get(layers, i), docker, &lost, e);
+	out = json_dumps(j, JSON_COMPACT);
+	json_decref(j);
+	if (r < 0)
+		return -1;
+	if (lost)
+		event_warn(w->j->sink, "Docker's format has no annotations: the image loses its own");
+	buf_puts(&text, out);
+	return wire_doc_take(&text, NULL, NULL, ret, e);
+}
+
 static int copy_image(struct wiring *w, const struct wire_doc *doc, bool named, struct err *e)
 {
 	auto_arena struct arena a = { 0 };
 	auto_free struct blobs *b = xcalloc(1, sizeof(*b));
+	auto_doc struct wire_doc other = { 0 };
 	struct manifest m;
 	int r;
 
@@ -300,6 +345,12 @@ static int copy_image(struct wiring *w, const struct wire_doc *doc, bool named, 
 	pthread_mutex_init(&b->lock, NULL);
 	r = copy_all_blobs(b, e);
 	pthread_mutex_destroy(&b->lock);
+	if (r == 0 && named && w->o->has_format && doc->media->docker != w->o->docker) {
+		r = convert(w, doc, &other, e);
+		doc = &other;
+	}
+	if (r == 0 && named)
+		w->result = doc->digest;
 	return r < 0 ? -1 : w->to->type->put_manifest(w->j, w->to, doc, named, e);
 }
 
@@ -334,13 +385,17 @@ static int copy_doc(struct wiring *w, const struct wire_doc *doc, bool named, in
 	}
 	if (copied == 0 && w->o->nonly)
 		return no_platform(&ix, &w->o->only[0], e);
+	if (named && w->o->has_format && doc->media->docker != w->o->docker)
+		return err_set(e, ERR_USAGE, "an index keeps its format: copy one --platform of it to change it");
+	if (named)
+		w->result = doc->digest;
 	return w->to->type->put_manifest(w->j, w->to, doc, named, e);
 }
 
 int wire_copy(struct job *j, struct wire *from, struct wire *to, const struct wire_opts *o, struct digest *ret,
 	      struct err *e)
 {
-	struct wiring w = { j, from, to, o };
+	struct wiring w = { .j = j, .from = from, .to = to, .o = o };
 	auto_doc struct wire_doc doc = { 0 };
 	int r;
 
@@ -353,6 +408,6 @@ int wire_copy(struct job *j, struct wire *from, struct wire *to, const struct wi
 	}
 	if (r < 0 || copy_doc(&w, &doc, true, 0, e) < 0 || (to->type->end && to->type->end(j, to, e) < 0))
 		return -1;
-	*ret = doc.digest;
+	*ret = w.result;
 	return 0;
 }

@@ -49,6 +49,7 @@ struct wire_opts {
 	const struct platform *want;	/* NULL: the host's */
 	const struct platform *only;	/* with all: of the index's entries bring only those for these, */
 	size_t nonly;			/* the index stays as it is; 0: all entries */
+	bool has_format, docker;	/* the manifest's media types become Docker's or OCI's; not of an index */
 	bool foreign;		/* bring layers, too, that are to be fetched from elsewhere */
 };
 

@@ -109,6 +109,7 @@ def test_stdout_can_be_opened_again(tare, busybox):
 
 def test_run_028_missing_image(tare, busybox):
     tare.fails(*RM, "--pull", "never", "nosuch", "true", code=125, says="Unable to find image 'nosuch' locally")
+    tare.fails(*RM, "localhost:1/nosuch", "true", code=125, says=["Unable to find image 'localhost:1/nosuch' locally", "pull"])
     tare.fails(*RM, "UPPER", "true", code=125)
 
 
