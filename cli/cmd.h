@@ -26,6 +26,7 @@ extern const struct cmd cmd_network_connect, cmd_network_create, cmd_network_dis
 extern const struct cmd cmd_port;
 extern const struct cmd cmd_ps;
 extern const struct cmd cmd_pull, cmd_push, cmd_copy, cmd_tags, cmd_digest, cmd_manifest_inspect;
+extern const struct cmd cmd_serve_registry;
 extern const struct cmd cmd_rm;
 extern const struct cmd cmd_rmi;
 extern const struct cmd cmd_run, cmd_create;

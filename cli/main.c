@@ -24,7 +24,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_ps, &cmd_rm, &cmd_container_prune, &cmd_events,
 	&cmd_cp, &cmd_export, &cmd_diff, &cmd_commit, &cmd_top, &cmd_stats,
 	&cmd_images, &cmd_inspect, &cmd_history, &cmd_tag, &cmd_rmi,
-	&cmd_pull, &cmd_push, &cmd_copy, &cmd_tags, &cmd_digest, &cmd_manifest_inspect,
+	&cmd_pull, &cmd_push, &cmd_copy, &cmd_tags, &cmd_digest, &cmd_manifest_inspect, &cmd_serve_registry,
 	&cmd_image_ls, &cmd_image_cat, &cmd_image_mount, &cmd_image_umount,
 	&cmd_save, &cmd_load, &cmd_import,
 	&cmd_login, &cmd_logout, &cmd_mirror_explain,
