@@ -173,5 +173,6 @@ int fetch_stream(struct job *j, struct remote *r, const struct descriptor *b, by
 	got = digest_final(&c.h);
 	if (digest_eq(&got, &b->digest))
 		return 0;
-	return err_set(e, ERR_CORRUPT, "%s: the bytes of blob %s do not match its digest", r->repo, digest_text(&b->digest, text));
+	return err_set(e, ERR_CORRUPT, "%s: the bytes of blob %s are others than its digest says", r->repo,
+		       digest_text(&b->digest, text));
 }
