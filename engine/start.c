@@ -136,7 +136,8 @@ static int run_open(void *arg, struct monitor *m, const struct spec *streams, st
 	struct spec *sp = &st->parts->rs.sp;
 
 	if (run_spec_load(&st->parts->rs, st->c->config, e) < 0 || open_tree(st, monitor_job(m), e) < 0 ||
-	    open_devices(st, e) < 0 || open_network(st, m, e) < 0 || (!st->parts->host && sandbox_host_new(&st->parts->host, e) < 0))
+	    open_devices(st, e) < 0 || open_network(st, m, e) < 0 ||
+	    (!st->parts->host && sandbox_host_new(&st->parts->host, e) < 0))
 		return -1;
 	memcpy(sp->stdio, streams->stdio, sizeof(sp->stdio));
 	sp->tty = streams->tty;
