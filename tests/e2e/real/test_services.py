@@ -239,9 +239,9 @@ def test_services_of_the_readme(world, image, clean, tmp):
     block = (TOP / "README.md").read_text().split("## Services\n")[1].split("```")[1]
     commands = "\n".join(l.removeprefix("$ ") for l in block.strip().splitlines())
     assert commands.count("tare ") >= 5
-    for port in ("8080", "5433"):
-        assert commands.count(port) == 2
-        commands = commands.replace(port, str(free_port()))
+    ports = {"8080": str(free_port()), "5433": str(free_port())}
+    assert all(commands.count(port) == 2 for port in ports)
+    commands = re.sub("|".join(ports), lambda m: ports[m.group()], commands)
     env = world.env({"PATH": f"{os.path.dirname(world.binary)}:{os.environ['PATH']}", "TERM": "xterm", "PGPASSWORD": "secret"})
     with Terminal(["sh", "-exc", commands], env=env, cwd=tmp) as t:
         assert t.wait(60) == 0, t
