@@ -24,7 +24,7 @@ runtime/sandbox := embed host join mounts planner sandbox spec stub caps filter 
 runtime/container := container names record volume volume_mount change control eventlog logfile monitor monitor_client monitor_loop monitor_stream restart detach jsontext logread health net_record network skim cdi devices gpu gpu_request cdi_check cdi_edits cdi_parse
 runtime/network := addr bridge dns dns_forward dns_msg endpoint hosts ipam link link_bridge loop net netdef netlink nft nft_msg plug ports proxy resolv rules
 builder := commit copy copy_dest copy_match copy_tree export graph key lower lower_files lower_meta op_copy op_image op_run result run_mounts scope solve users why work run_devices
-engine  := build build_context build_report image container login run run_io run_mount run_env run_record run_spec run_volume images import transfer exec filter volume attach control create start logs copy tar_pipe tree pull health run_health wait run_net image_tree run_mount_json run_mount_opt run_limits network update events diff processes stats top commit run_device push image_copy
+engine  := build build_context build_report image container login run run_io run_mount run_env run_record run_spec run_volume images import transfer exec filter volume attach control create start logs copy tar_pipe tree pull health run_health wait run_net image_tree run_mount_json run_mount_opt run_limits network update events diff processes stats top commit run_device push image_copy sweep
 cli     := cmd_build cmd_complete cmd_debug cmd_df cmd_gc cmd_login cmd_mirror cmd_ps cmd_rm cmd_run cmd_why format jsonl opt plain progress session table template template_funcs template_run tree cmd_history cmd_images cmd_inspect cmd_tag cmd_transfer image_json cmd_info cmd_exec cmd_volume show cmd_container cmd_logs run_opts cmd_cp cmd_pull cmd_image cmd_network cmd_port inspect_container cmd_update cmd_container_prune cmd_events cmd_stats cmd_commit cmd_cdi cmd_push cmd_copy cmd_remote cmd_serve
 tests/unit := main zip arena clock config digest fs manifest passwd ref str task tmp_store db store caps cgroup seccomp blob lease images keys userns gc template dockerfile expand flags ignore words why erofs erofs_image erofs_kit erofs_mount erofs_tree net container run_args sandbox tmp_tree layer tar treehash copy url http_text token toml hosts netpure lifecycle cdi
 ROOMS   := base image parser cache registry runtime runtime/sandbox runtime/container runtime/network builder engine cli
@@ -68,7 +68,8 @@ analyze: ; $(MAKE) --no-print-directory O=build/analyze CC="gcc -fanalyzer" buil
 fuzz:    ; tools/packages build fuzz && tests/fuzz/run build/fuzz $(ARGS)
 bench:   ; tools/packages build run bench && $(MAKE) --no-print-directory all && tests/bench/run $(O) $(ARGS)
 soak:    $(O)/tare
-	export TARE=$(abspath $(O)/tare) TARE_SOAK_MB=$${TARE_SOAK_MB:-1024}; tests/bench/soak $(ARGS) && tools/pytest -q tests/e2e/registry/test_reg_soak.py
+	export TARE=$(abspath $(O)/tare) TARE_SOAK_MB=$${TARE_SOAK_MB:-1024} TARE_KILL_ROUNDS=$${TARE_KILL_ROUNDS:-200}; tests/bench/soak $(ARGS) && \
+	tools/pytest -q tests/e2e/registry/test_reg_soak.py && tools/pytest -q tests/e2e/containers/test_monitor.py -k random
 
 # mode:source:target below $(DESTDIR)$(PREFIX)
 INSTALL := 755:$(O)/tare:bin/tare 644:$(O)/tare.1:share/man/man1/tare.1 \

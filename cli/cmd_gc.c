@@ -5,6 +5,7 @@
 #include "cli/cmd.h"
 #include "cli/format.h"
 #include "cli/session.h"
+#include "engine/sweep.h"
 
 struct args {
 	bool all, dry_run;
@@ -82,6 +83,8 @@ static int gc_main(struct cli *c, void *args, int argc UNUSED, char **argv UNUSE
 
 	if (gc_options(a, &o, e) < 0 || session_open_plain(&s, c, e) < 0)
 		return -1;
+	if (!a->dry_run)
+		engine_sweep_all(s.store);
 	ret = gc_run(s.store, &o, &r, e);
 	session_close(&s);
 	if (ret == 0)

@@ -10,7 +10,7 @@
 #include "engine/filter.h"
 #include "engine/image.h"
 #include "engine/logs.h"
-#include "runtime/container/control.h"
+#include "engine/sweep.h"
 #include "runtime/container/health.h"
 
 struct filter {
@@ -162,14 +162,13 @@ static void select_matching(struct container_list *l, const struct ps_args *a, c
 int engine_ps(struct store *s, const struct ps_args *a, struct container_list *ret, struct err *e)
 {
 	auto_free struct filter *f = xcalloc(a->filters.n + 1, sizeof(*f));
-	auto_free char *run_dir = NULL;
 
 	for (size_t i = 0; i < a->filters.n; i++)
 		if (filter_parse(s, a->filters.v[i], &f[i], e) < 0)
 			return -1;
-	if (engine_run_dir(&run_dir, e) < 0 || container_list(s, ret, e) < 0)
+	if (container_list(s, ret, e) < 0)
 		return -1;
-	control_sweep(run_dir);
+	engine_sweep();
 	select_matching(ret, a, f);
 	return 0;
 }
@@ -220,6 +219,7 @@ int engine_container_prune(struct job *j, struct store *s, const struct strv *fi
 	if (filter_check(filters, prune_keys, e) < 0 || prune_until(filters, &p.until_ns, e) < 0 ||
 	    container_list(s, &l, e) < 0)
 		return -1;
+	engine_sweep();
 	for (size_t i = 0; i < l.n; i++) {
 		auto_err struct err one = { 0 };
 		uint64_t size = container_size(l.v[i]);

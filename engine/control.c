@@ -8,6 +8,7 @@
 
 #include "engine/run_volume.h"
 #include "engine/start.h"
+#include "engine/sweep.h"
 #include "runtime/container/control.h"
 #include "runtime/container/eventlog.h"
 #include "runtime/sandbox/userns.h"
@@ -188,7 +189,6 @@ int engine_rm(struct job *j, struct store *s, const char *ref, bool force, bool 
 {
 	auto_container struct container *c = NULL;
 	auto_strv struct strv names = { 0 };
-	auto_free char *dir = NULL;
 
 	if (container_open(s, ref, &c, e) < 0)
 		return -1;
@@ -202,9 +202,7 @@ int engine_rm(struct job *j, struct store *s, const char *ref, bool force, bool 
 		err_clear(e);		/* AutoRemove: its monitor has done it */
 		return 0;
 	}
-	if (engine_run_dir(&dir, e) < 0)
-		return -1;
-	control_sweep(dir);
+	engine_sweep();
 	event_log_container(c, "destroy", NULL);
 	return run_volumes_remove(s, &names, e);
 }

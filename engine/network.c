@@ -9,6 +9,7 @@
 #include "cache/store.h"
 #include "engine/control.h"
 #include "engine/filter.h"
+#include "engine/sweep.h"
 #include "runtime/container/container.h"
 #include "runtime/container/eventlog.h"
 #include "runtime/container/jsontext.h"
@@ -392,6 +393,7 @@ int engine_network_list(struct store *s, const struct strv *filters, json_t **re
 	if (dir < 0 || filter_check(filters, keys, e) < 0 || filter_check_bool(filters, "dangling", e) < 0 ||
 	    netdef_list(dir, &all, e) < 0 || (filters->n && container_list(s, &containers, e) < 0))
 		return -1;
+	engine_sweep();
 	list = json_array();
 	for (size_t i = 0; i < all.n; i++)
 		if (filter_match(filters, matches, &(struct match){ all.v[i], &containers }))
@@ -444,6 +446,7 @@ int engine_network_prune(struct store *s, const struct strv *filters, struct str
 	if (lock < 0 || filter_check(filters, keys, e) < 0 || netdef_list(dir, &all, e) < 0 ||
 	    container_list(s, &containers, e) < 0)
 		return -1;
+	engine_sweep();
 	for (size_t i = 0; i < all.n; i++) {
 		auto_err struct err busy = { 0 };
 		struct netdef *d = all.v[i];

@@ -63,21 +63,23 @@ void control_dir_remove(const char *run_dir, const char *id)
 		(void)!fs_remove(fd, id, &ignored);
 }
 
-void control_sweep(const char *run_dir)
+size_t control_sweep(const char *run_dir)
 {
 	auto_free char *path = xasprintf("%s/containers", run_dir);
 	auto_fd int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	auto_err struct err ignored = { 0 };
 	auto_strv struct strv names = { 0 };
+	size_t n = 0;
 
 	if (top < 0 || record_names(top, &names, &ignored) < 0)
-		return;
+		return 0;
 	for (size_t i = 0; i < names.n; i++) {
 		auto_fd int fd = openat(top, names.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-			(void)!fs_remove(top, names.v[i], &ignored);
+			n += fs_remove(top, names.v[i], &ignored) == 0;
 	}
+	return n;
 }
 
 /* A path in a sockaddr_un is short; by way of an fd it always fits. */

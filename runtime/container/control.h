@@ -62,7 +62,8 @@ struct control {
 /* The directory of a container's volatile state, run_dir/containers/<id>: make (0700) and hold by flock(2), or just open. */
 NODISCARD int control_dir(const char *run_dir, const char *id, bool make, int *ret, struct err *e);
 void control_dir_remove(const char *run_dir, const char *id);
-void control_sweep(const char *run_dir);	/* those that nobody holds: left by killed monitors */
+/* Remove those that nobody holds: left by killed monitors. Returns how many there were. */
+size_t control_sweep(const char *run_dir);
 NODISCARD int control_listen(int dir, int *ret, struct err *e);
 /* Errors: ERR_NOT_FOUND: no monitor is there. */
 NODISCARD int control_connect(const char *run_dir, const char *id, int *ret, struct err *e);

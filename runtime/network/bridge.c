@@ -235,7 +235,7 @@ void bridge_down(struct nl *links, int top, const char *network, const char *nam
 	endpoint_list_read(dir, true, true, &l);
 	if (l.n)
 		return;
-	if (link_exists(links, name, &index))
+	if (*name && link_exists(links, name, &index))
 		(void)!link_del(links, index, &ignored);
 	unlinkat(dir, LINK_FILE, 0);
 	unlinkat(dir, LAST_FILE "4", 0);
@@ -245,45 +245,51 @@ void bridge_down(struct nl *links, int top, const char *network, const char *nam
 
 /* ---- what is left ---- */
 
+static void entries(int dir, struct strv *ret)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	while (d && (de = readdir(d)))
+		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
+			strv_add(ret, de->d_name);
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+}
+
 static void sweep_one(struct nl *links, int top, const char *network)
 {
 	auto_err struct err ignored = { 0 };
 	auto_buf struct buf name = { 0 };
 	auto_fd int dir = endpoint_dir(top, network, false, &ignored);
 
-	if (dir >= 0 && fs_read(dir, LINK_FILE, IF_NAMESIZE, &name, &ignored) == 0 && name.n)
-		bridge_down(links, top, network, name.p);
+	if (dir < 0)
+		return;
+	if (fs_read(dir, LINK_FILE, IF_NAMESIZE, &name, &ignored) < 0 || !name.n)	/* killed before there was a bridge */
+		buf_reset(&name);
+	buf_putc(&name, '\0');
+	bridge_down(links, top, network, name.p);
 }
 
-/* Is there a bridge that nobody uses? Asked without the lock. */
-static bool idle(int top, const char *network)
+/* Is there anything that nobody uses: endpoints, the bridge, a directory without either? Asked without the lock. */
+static bool has_garbage(int top, const char *network)
 {
-	auto_endpoints struct endpoints l = { 0 };
 	auto_err struct err ignored = { 0 };
 	auto_fd int dir = endpoint_dir(top, network, false, &ignored);
-	bool used = false;
+	bool used = false, dead = false;
+	auto_strv struct strv names = { 0 };
 
-	if (dir < 0 || faccessat(dir, LINK_FILE, F_OK, 0) < 0)
+	if (dir < 0)
 		return false;
-	endpoint_list_read(dir, true, false, &l);
-	for (size_t i = 0; i < l.n; i++)
-		used = used || l.v[i].alive;
-	return !used;
-}
-
-static void names_of(int top, struct strv *ret)
-{
-	int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *de;
-
-	while (d && (de = readdir(d)))
-		if (strlen(de->d_name) == NETDEF_ID_MAX - 1)
-			strv_add(ret, de->d_name);
-	if (d)
-		closedir(d);
-	else if (fd >= 0)
-		close(fd);
+	entries(dir, &names);
+	for (size_t i = 0; i < names.n && !dead; i++) {
+		used = used || names.v[i][0] != '.';
+		dead = names.v[i][0] != '.' && !endpoint_alive(dir, names.v[i]);
+	}
+	return dead || (!used && (faccessat(dir, LINK_FILE, F_OK, 0) == 0 || faccessat(dir, POOL_FILE, F_OK, 0) < 0));
 }
 
 int network_reaper(const char *run_dir)
@@ -317,9 +323,9 @@ void network_sweep(const char *run_dir)
 	if (access(net, F_OK) < 0 || (reaper = network_reaper(run_dir)) < 0 ||
 	    (look = endpoint_top(run_dir, false, &ignored)) < 0)
 		return;
-	names_of(look, &names);
+	entries(look, &names);
 	for (size_t i = 0; i < names.n; i++) {
-		if (!idle(look, names.v[i]))
+		if (strlen(names.v[i]) != NETDEF_ID_MAX - 1 || !has_garbage(look, names.v[i]))
 			continue;
 		if (held < 0 && ((held = endpoint_top(run_dir, true, &ignored)) < 0 ||
 				 nl_open(NETLINK_ROUTE, &links, &ignored) < 0))

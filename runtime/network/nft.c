@@ -382,3 +382,11 @@ void nft_unguard(int guard)
 	if (guard >= 0 && flock(guard, LOCK_EX | LOCK_NB) == 0)
 		unguard();
 }
+
+void nft_guard_sweep(const char *run_dir)
+{
+	auto_free char *path = xasprintf("%s/guard", run_dir);
+	auto_fd int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	nft_unguard(fd);
+}

@@ -40,5 +40,6 @@ NODISCARD int nft_open(const struct nft_table *t, struct nl *s, struct err *e);
  */
 int nft_guard(const char *run_dir, struct in_addr resolver, struct nl *s);
 void nft_unguard(int guard);
+void nft_guard_sweep(const char *run_dir);	/* those of killed processes alone */
 
 #endif
