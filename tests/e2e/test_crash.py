@@ -3,6 +3,7 @@
 Commands are killed at every one of their durable steps (TARE_FAULT, base/fault.h): nothing that was
 committed is lost, what is left is garbage that `tare gc` removes, and the command works the next time.
 """
+import os
 import pathlib
 import signal
 import subprocess
@@ -135,18 +136,101 @@ def test_killed_at_any_moment(filled, tmp):
         subprocess.run(["rm", "-rf", t.root], check=True)
 
 
+def monitor_of(t, name):
+    """Its process 1 is that one's child."""
+    pid = t.inspect(name)["State"]["Pid"]
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def removed(t, name):
+    """rm and gc leave nothing of the container."""
+    t("rm", "-f", name)
+    t("gc", "--all")
+    storecheck.check(t.root, clean=True)
+    assert not [n for n in os.listdir(pathlib.Path(t.root, "containers")) if n != "names"]
+
+
 def test_run_killed(filled, tmp):
-    """A container's process is killed: what it had written stays, its layers are spared, rm and gc do the rest."""
+    """The command is killed: its container runs on, its layers are spared, and it can be removed."""
     t = copy_of(filled, tmp, 0)
     with t.start("run", "--name", "box", "--network", "none", "kept", "sh", "-c", "echo x > /x; echo up; sleep 99") as c:
         c.expect("up")
         t("gc", "--all")
         storecheck.check(t.root)
         c.stop(signal.SIGKILL)
+    state = t.inspect("box")["State"]
+    assert state["Status"] == "running" and harness.alive(state["Pid"])
+    t.fails("rmi", "-f", "kept", says="running container")
+    t("gc", "--all")
+    storecheck.check(t.root)
+    assert t("exec", "box", "cat", "/x").out == "x\n"
+    removed(t, "box")
+    harness.wait_for(lambda: not harness.alive(state["Pid"]), what="its end")
+
+
+def test_monitor_killed(filled, tmp):
+    """Its monitor is killed: the container ends, the record says so, what it had written stays until rm and gc."""
+    t = copy_of(filled, tmp, 0)
+    t("run", "-d", "--name", "box", "--network", "none", "kept", "sh", "-c", "echo x > /x; echo up; sleep 99")
+    harness.wait_for(lambda: "up" in t("logs", "box").out, what="the container")
+    state, cid = t.inspect("box")["State"], t.inspect("box")["Id"]
+    os.kill(monitor_of(t, "box"), signal.SIGKILL)
+    harness.wait_for(lambda: not harness.alive(state["Pid"]), what="its end")
+    state = t.inspect("box")["State"]
+    assert (state["Status"], state["ExitCode"], state["Pid"]) == ("exited", 137, 0)
     t("rmi", "-f", "kept")
     t("gc", "--all")
     storecheck.check(t.root)
-    assert "box" in t("ps", "-a").out
-    t("rm", "-f", "box")
-    t("gc", "--all")
-    storecheck.check(t.root, clean=True)
+    assert "Exited (137)" in t("ps", "-a").out
+    assert not os.path.exists(f"/run/tare/containers/{cid}")
+    t("cp", "box:/x", tmp / "x")
+    assert (tmp / "x").read_text() == "x\n"
+    removed(t, "box")
+
+
+def fails_at(t, point, *words):
+    """Killed at the point, be it the command or a monitor."""
+    r = t(*words, code=None, env={"TARE_FAULT": f"{point}:1"})
+    assert r.code in (-signal.SIGKILL, 128 + signal.SIGKILL, 125), f"{point}\n{r}"
+
+
+def dotted(t, directory):
+    return [n for n in os.listdir(pathlib.Path(t.root, directory)) if n.startswith((".new-", ".del-"))]
+
+
+def test_networks(filled, tmp):
+    """A definition is there or not, whole; the network is usable, and its name free again, either way."""
+    t = copy_of(filled, tmp, 0)
+    fails_at(t, "network.defined", "network", "create", "--label", "a=b", "n1")
+    assert t("network", "ls", "--filter", "label=a=b", "--format", "{{.Name}}").out == "n1\n"
+    t.fails("network", "create", "n1", says="already exists")
+    fails_at(t, "network.removed", "network", "rm", "n1")
+    assert "n1" not in t("network", "ls", "--format", "{{.Name}}").out.split()
+    t("network", "create", "n1")
+    t("network", "rm", "n1")
+    assert [n for n in os.listdir(pathlib.Path(t.root, "networks")) if n.endswith(".json")] == []
+
+
+@pytest.mark.parametrize("point", ["volume.new", "volume.named", "volume.copied", "volume.filled", "volume.moved"])
+def test_volumes_made(filled, tmp, point):
+    """Making or filling a volume: the next container finds it whole, with what the image has there."""
+    t = copy_of(filled, tmp, 0)
+    fails_at(t, point, "run", "--rm", "--network", "none", "-v", "vol:/bin", "kept", "/bin/true")
+    assert t("volume", "ls", "-q").out.split() == ([] if point == "volume.new" else ["vol"])
+    assert dotted(t, "volumes") == []
+    t.run("-v", "vol:/bin", "kept", "true")
+    assert t.run("-v", "vol:/x", "kept", "ls", "/x").out == t.run("kept", "ls", "/bin").out
+    t("volume", "rm", "vol")
+    t("ps", "-a")
+    t("gc")
+    storecheck.check(t.root)
+    assert dotted(t, "containers") == []
+
+
+def test_volume_unnamed(filled, tmp):
+    t = copy_of(filled, tmp, 0)
+    t("volume", "create", "vol")
+    fails_at(t, "volume.unnamed", "volume", "rm", "vol")
+    assert t("volume", "ls", "-q").out == "" and dotted(t, "volumes") == []
+    t("volume", "create", "vol")
+    t("volume", "rm", "vol")
