@@ -75,9 +75,11 @@ soak:    $(O)/tare
 INSTALL := 755:$(O)/tare:bin/tare 644:$(O)/tare.1:share/man/man1/tare.1 \
            644:tools/completion/tare.bash:share/bash-completion/completions/tare \
            644:tools/completion/_tare:share/zsh/site-functions/_tare \
-           644:tools/completion/tare.fish:share/fish/vendor_completions.d/tare.fish
+           644:tools/completion/tare.fish:share/fish/vendor_completions.d/tare.fish \
+           644:$(O)/tare-boot.service:lib/systemd/system/tare-boot.service
 $(O)/tare.1: $(O)/tare ; $(Q)$(O)/tare __man >$@.part && mv $@.part $@
-install: all $(O)/tare.1 ; tools/install "$(DESTDIR)$(PREFIX)" $(INSTALL)
+$(O)/tare-boot.service: tools/tare-boot.service FORCE ; $(Q)mkdir -p $(@D) && sed 's|@PREFIX@|$(PREFIX)|' $< >$@
+install: all $(O)/tare.1 $(O)/tare-boot.service ; tools/install "$(DESTDIR)$(PREFIX)" $(INSTALL)
 uninstall: ; tools/install -r "$(DESTDIR)$(PREFIX)" $(INSTALL)
 dist: ; mkdir -p $(O) && git archive --prefix=tare-$(VERSION)/ HEAD | gzip -9n >$(O)/tare-$(VERSION).tar.gz
 distcheck: dist ; tools/distcheck $(O)/tare-$(VERSION).tar.gz $(VERSION)

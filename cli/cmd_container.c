@@ -3,6 +3,7 @@
 #include "cli/cmd.h"
 #include "cli/run_opts.h"
 #include "cli/session.h"
+#include "engine/container.h"
 #include "engine/control.h"
 #include "engine/wait.h"
 #include "parser/flags.h"
@@ -38,11 +39,13 @@ static int for_each(struct cli *c, const void *args, int argc, char **argv, each
 
 struct start_args {
 	const char *detach_keys;
-	bool attach, interactive, sig_proxy;
+	bool attach, boot, interactive, sig_proxy;
 };
 
 static const struct opt start_opts[] = {
 	{ 'a', "attach", NULL, OPT_BOOL, offsetof(struct start_args, attach), "attach to its output, pass signals on" },
+	{ 0, "boot", NULL, OPT_BOOL, offsetof(struct start_args, boot),
+	  "what is to be up once the host is: policy always, or unless-stopped and not stopped (unit tare-boot.service)" },
 	{ 0, "detach-keys", "KEYS", OPT_STR, offsetof(struct start_args, detach_keys), "keys to detach (default ctrl-p,ctrl-q)" },
 	{ 'i', "interactive", NULL, OPT_BOOL, offsetof(struct start_args, interactive), "attach to its input, too" },
 	{ 0, "sig-proxy", NULL, OPT_BOOL, offsetof(struct start_args, sig_proxy), "pass our signals on to it (default true)" },
@@ -59,6 +62,19 @@ static int start_one(struct session *ss, const char *ref, const void *args UNUSE
 	return engine_start(&ss->job, ss->store, ref, e);
 }
 
+static int start_boot(struct cli *c, const struct start_args *a, struct err *e)
+{
+	auto_strv struct strv names = { 0 };
+	struct session ss;
+	int r;
+
+	if (session_open_plain(&ss, c, e) < 0)
+		return -1;
+	r = engine_boot_list(ss.store, &names, e);
+	session_close(&ss);
+	return r < 0 ? -1 : for_each(c, a, (int)names.n, names.v, start_one, true, e);
+}
+
 static int start_run(struct cli *c, void *p, int argc, char **argv, struct err *e)
 {
 	const struct start_args *a = p;
@@ -67,6 +83,12 @@ static int start_run(struct cli *c, void *p, int argc, char **argv, struct err *
 	struct session ss;
 	int status, r;
 
+	if (a->boot && (argc || a->attach || a->interactive))
+		return err_set(e, ERR_USAGE, "--boot takes no containers, and attaches to none");
+	if (!a->boot && !argc)
+		return err_set(e, ERR_USAGE, "start [options] CONTAINER...: takes at least 1 operand, got 0");
+	if (a->boot)
+		return start_boot(c, a, e);
 	if (!a->attach && !a->interactive)
 		return for_each(c, a, argc, argv, start_one, true, e);
 	if (argc > 1)
@@ -86,7 +108,7 @@ static int start_run(struct cli *c, void *p, int argc, char **argv, struct err *
 
 const struct cmd cmd_start = {
 	.name = "start", .synopsis = "[options] CONTAINER...", .about = "Start stopped containers.", .opts = start_opts,
-	.args_size = sizeof(struct start_args), .min = 1, .max = -1, .run = start_run, .defaults = start_defaults,
+	.args_size = sizeof(struct start_args), .max = -1, .run = start_run, .defaults = start_defaults,
 };
 
 /* ---- stop, restart ---- */

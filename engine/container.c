@@ -12,6 +12,7 @@
 #include "engine/logs.h"
 #include "engine/sweep.h"
 #include "runtime/container/health.h"
+#include "runtime/container/restart.h"
 
 struct filter {
 	struct str key, value;
@@ -170,6 +171,28 @@ int engine_ps(struct store *s, const struct ps_args *a, struct container_list *r
 		return -1;
 	engine_sweep();
 	select_matching(ret, a, f);
+	return 0;
+}
+
+/* Docker's daemon does the same when it starts: what was never started is not its business. */
+static bool starts_at_boot(const struct container *c)
+{
+	struct restart_policy p = restart_load(json_object_get(json_object_get(c->config, "HostConfig"), "RestartPolicy"));
+
+	return c->state.status == CONTAINER_EXITED &&
+	       (p.when == RESTART_ALWAYS || (p.when == RESTART_UNLESS_STOPPED && !c->state.stopped));
+}
+
+int engine_boot_list(struct store *s, struct strv *ret, struct err *e)
+{
+	auto_containers struct container_list l = { 0 };
+
+	if (container_list(s, &l, e) < 0)
+		return -1;
+	engine_sweep();
+	for (size_t i = l.n; i-- > 0;)
+		if (starts_at_boot(l.v[i]))
+			strv_add(ret, l.v[i]->name);
 	return 0;
 }
 

@@ -20,6 +20,10 @@ struct ps_args {
  */
 NODISCARD int engine_ps(struct store *s, const struct ps_args *a, struct container_list *ret, struct err *e);
 
+/* Names of those that the host's start shall start: policy "always", or "unless-stopped" and nobody has stopped it. Oldest
+ * first, so that one comes after that whose network it joins. Errors: ERR_SYS. */
+NODISCARD int engine_boot_list(struct store *s, struct strv *ret, struct err *e);
+
 /* Bytes of a container's own files. */
 uint64_t container_size(const struct container *c);
 

@@ -6,7 +6,7 @@ static const char *const top_wanted[] = {
 	"Id", "Name", "Created", "Path", "Args", "Image", "Transient", "Mounts", "NetworkSettings", NULL,
 };
 static const char *const config_wanted[] = { "Image", "Labels", "ExposedPorts", "Healthcheck", NULL };
-static const char *const host_wanted[] = { "AutoRemove", "NetworkMode", "PortBindings", NULL };
+static const char *const host_wanted[] = { "AutoRemove", "NetworkMode", "PortBindings", "RestartPolicy", NULL };
 
 static const struct { const char *key; const char *const *wanted; } inner[] = {
 	{ "Config", config_wanted }, { "HostConfig", host_wanted },

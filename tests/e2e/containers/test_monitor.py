@@ -204,3 +204,35 @@ def test_monitor_keeps_nothing_open(box, tmp):
         return [os.readlink(f"/proc/{pid}/fd/{f}") for f in os.listdir(f"/proc/{pid}/fd")]
     wait_for(lambda: not [t for t in targets() if "tare.db" in t or "pins" in t or t.startswith("/dev/pts")])
     assert os.getpgid(pid) == pid and os.readlink(f"/proc/{pid}/cwd") == "/"
+
+
+def test_boot(box):
+    """After the host has gone down in any way, `start --boot` starts what Docker's daemon would."""
+    want = {"always": "always", "unless": "unless-stopped", "byhand": "unless-stopped", "stopped": "always",
+            "failing": "on-failure", "plain": "no"}
+    for name, policy in want.items():
+        box.up("--restart", policy, "busybox", "sleep", "98792", name=name)
+    box("create", "--name", "never", "--restart", "always", *NONE, "busybox", "sleep", "98792")
+    box.up("--restart", "always", "busybox", "sleep", "98792", name="running")
+    box("stop", "-t", "0", "byhand", "stopped")
+    survivor = box.state("running")["Pid"]
+    killed = ("always", "unless", "failing", "plain")
+    pids = [box.state(name)["Pid"] for name in killed]
+    for name in killed:
+        os.kill(box.monitor(name), signal.SIGKILL)
+    wait_for(lambda: not any(map(harness.alive, pids)), what="the others' end")
+    assert box("start", "--boot").out.split() == ["always", "unless", "stopped"]
+    up = {n: box.status(n) for n in box.names()}
+    assert {n for n, s in up.items() if s == "running"} == {"always", "unless", "stopped", "running"}
+    assert up["never"] == "created" and box.state("running")["Pid"] == survivor
+    assert box("container", "start", "--boot").out == ""
+
+
+def test_boot_usage(box):
+    box.up("--restart", "always", "busybox", "sleep", "98792", name="broken")
+    box("stop", "-t", "0", "broken")
+    (pathlib.Path(box.tare.root) / "containers" / box.tare.inspect("broken")["Id"] / "layers").unlink()
+    box.fails("start", "--boot", says="open layers")
+    box.fails("start", "--boot", "broken", says="takes no containers")
+    box.fails("start", "--boot", "-a", says="attaches to none")
+    box.fails("start", says="at least 1 operand")
