@@ -35,5 +35,6 @@ void engine_sweep_all(struct store *s)
 	auto_err struct err ignored = { 0 };
 
 	(void)!container_list(s, &l, &ignored);
+	container_names_sweep(s);
 	sweep(true);
 }

@@ -8,7 +8,7 @@ struct store;
 /* Run directories, endpoints, bridges, rules in foreign tables, cgroups that nobody holds. Verbs that list or remove
  * containers or networks call it: where nothing is left it costs two short directories. Never fails. */
 void engine_sweep(void);
-/* And looks everywhere, also for records that nobody needs: half made ones, half removed ones, those of --rm. */
+/* And looks everywhere, also for records that nobody needs: half made ones, half removed ones, those of --rm, names of none. */
 void engine_sweep_all(struct store *s);
 
 #endif

@@ -581,3 +581,18 @@ void container_list_done(struct container_list *l)
 	free(l->v);
 	*l = (struct container_list){ 0 };
 }
+
+void container_names_sweep(struct store *s)
+{
+	auto_err struct err ignored = { 0 };
+	auto_strv struct strv all = { 0 };
+	int top = store_dir(s, STORE_CONTAINERS, &ignored);
+	auto_fd int names = top < 0 ? -1 : names_dir(top, &ignored);
+	char owner[CONTAINER_ID_MAX];
+
+	if (names < 0 || flock(names, LOCK_EX) < 0 || record_names(names, &all, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < all.n; i++)
+		if (!name_owner(top, names, all.v[i], owner))
+			(void)unlinkat(names, all.v[i], 0);
+}

@@ -18,9 +18,9 @@
  *    PAUSED or RESTARTING without that lock means EXITED (137): the monitor was killed or the machine was switched
  *    off, and the container has gone with it.
  * 2. A directory appears under its ID complete; before, it is .new-<id>, and to be removed it is .del-<id>. So both
- *    can be left by a killed process, and containers_sweep() knows them.
- * 3. names/<name> is a link whose target is the ID: made exclusively, after the directory is there. A link to no
- *    container is free for the taking.
+ *    can be left by a killed process, and container_list() removes them.
+ * 3. names/<name> is a link whose target is the ID: made exclusively, before the directory is there, while names/ is
+ *    flock(2)ed. A link to no container is free for the taking.
  */
 #ifndef RUNTIME_CONTAINER_CONTAINER_H
 #define RUNTIME_CONTAINER_CONTAINER_H
@@ -120,6 +120,8 @@ struct container_list {			/* { 0 } is a valid empty one */
 /* All of them, with no more of config than lists need (skim.h). Garbage of killed processes is removed on the way, as are
  * --rm containers whose monitor was killed. */
 NODISCARD int container_list(struct store *s, struct container_list *ret, struct err *e);
+/* Remove names of no container. */
+void container_names_sweep(struct store *s);
 void container_list_done(struct container_list *l);
 #define auto_containers __attribute__((cleanup(container_list_done)))
 
