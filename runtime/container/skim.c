@@ -97,6 +97,55 @@ static const char *const *inner_wanted(struct str quoted)
 	return NULL;
 }
 
+/* What a reader takes for the same if it is not there at all. */
+static bool is_nothing(struct str value)
+{
+	return str_is(value, "null") || str_is(value, "false") || str_is(value, "[]") || str_is(value, "{}") ||
+	       str_is(value, "\"\"");
+}
+
+static void add_key(struct buf *ret, struct str key, const char **comma)
+{
+	buf_puts(ret, *comma);
+	buf_str(ret, key);
+	buf_putc(ret, ':');
+	*comma = ",";
+}
+
+/* A member and the comma after it. */
+static bool skip_member(struct str *s, struct str *key, struct str *value)
+{
+	if (!skip_string(s, key) || !skip_char(s, ':') || !skip_value(s, value))
+		return false;
+	(void)skip_char(s, ',');
+	return true;
+}
+
+/* NetworkSettings: settings of networks by their names, most of them null. */
+static bool skim_networks(struct str s, size_t depth, struct buf *ret)
+{
+	struct str key, value;
+	const char *comma = "";
+
+	if (!depth || !s.n || s.p[0] != '{') {
+		buf_str(ret, s);
+		return true;
+	}
+	(void)skip_char(&s, '{');
+	buf_putc(ret, '{');
+	while (!skip_char(&s, '}')) {
+		if (!skip_member(&s, &key, &value))
+			return false;
+		if (depth == 1 && str_is(value, "null"))
+			continue;
+		add_key(ret, key, &comma);
+		if (!skim_networks(value, depth - 1, ret))
+			return false;
+	}
+	buf_putc(ret, '}');
+	return true;
+}
+
 static bool skim_object(struct str *s, const char *const *wanted, bool top, struct buf *ret)
 {
 	struct str key, value;
@@ -108,19 +157,14 @@ static bool skim_object(struct str *s, const char *const *wanted, bool top, stru
 	while (!skip_char(s, '}')) {
 		const char *const *deeper;
 
-		if (!skip_string(s, &key) || !skip_char(s, ':') || !skip_value(s, &value))
+		if (!skip_member(s, &key, &value))
 			return false;
-		(void)skip_char(s, ',');
 		deeper = top ? inner_wanted(key) : NULL;
-		if (!deeper && !is_wanted(wanted, key))
+		if (!deeper && (is_nothing(value) || !is_wanted(wanted, key)))
 			continue;
-		buf_puts(ret, comma);
-		buf_str(ret, key);
-		buf_putc(ret, ':');
-		comma = ",";
-		if (!deeper)
-			buf_str(ret, value);
-		else if (!skim_object(&value, deeper, false, ret))
+		add_key(ret, key, &comma);
+		if (deeper ? !skim_object(&value, deeper, false, ret) :
+		    !skim_networks(value, top && str_is(key, "\"NetworkSettings\"") ? 3 : 0, ret))
 			return false;
 	}
 	buf_putc(ret, '}');

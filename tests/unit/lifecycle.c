@@ -136,8 +136,13 @@ static void test_skim(void **state UNUSED)
 				  "{\"Name\":\"/a\",\"Args\":[\"a\\\"b\", \"c\"]}" },
 		{ "{\"Config\":{\"Env\":[\"}\"],\"Image\":\"i\",\"Labels\":{\"a\":\"b\"}},\"HostConfig\":{\"AutoRemove\":true,\"Memory\":1}}",
 		  "{\"Config\":{\"Image\":\"i\",\"Labels\":{\"a\":\"b\"}},\"HostConfig\":{\"AutoRemove\":true}}" },
+		{ "{\"Args\": [], \"Name\": \"/a\", \"Mounts\":[{}], \"Config\": {\"Labels\": {}}, \"Image\": \"\", \"Transient\": false}",
+		  "{\"Name\":\"/a\",\"Mounts\":[{}],\"Config\":{}}" },
+		{ "{\"NetworkSettings\": {\"Ports\": null, \"Networks\": {\"x\": {}, \"y\": {\"Links\": null, \"A\": {\"b\": null}}}}}",
+		  "{\"NetworkSettings\":{\"Ports\":null,\"Networks\":{\"x\":{},\"y\":{\"A\":{\"b\": null}}}}}" },
 	};
-	static const char *const bad[] = { "", "[", "{", "{\"a\"", "{\"a\":", "{\"a\":\"", "{\"a\":[", "{\"Config\":[]}", "{\"a\":\"b\\" };
+	static const char *const bad[] = { "", "[", "{", "{\"a\"", "{\"a\":", "{\"a\":\"", "{\"a\":[", "{\"Config\":[]}", "{\"a\":\"b\\",
+					   "{\"NetworkSettings\":{\"a\" 1}}" };
 
 	for (size_t i = 0; i < countof(good); i++) {
 		auto_buf struct buf b = { 0 };
