@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cache/images.h"
 #include "cache/set.h"
+#include "cache/store.h"
 #include "cache/usage.h"
 #include "engine/control.h"
 #include "engine/filter.h"
@@ -200,11 +201,14 @@ int engine_boot_list(struct store *s, struct strv *ret, struct err *e)
 
 uint64_t container_size(const struct container *c)
 {
+	auto_free char *upper = xasprintf("%s/upper", c->id);
 	auto_err struct err ignored = { 0 };
+	int top = store_dir(c->store, STORE_CONTAINERS, &ignored);
 	struct set seen = { 0 };
 	uint64_t n = 0;
 
-	(void)!usage_add(c->dir, "upper", &seen, &n, &ignored);
+	if (top >= 0)
+		(void)!usage_add(top, upper, &seen, &n, &ignored);
 	set_done(&seen);
 	return n;
 }

@@ -86,14 +86,32 @@ static bool is_locked(int dir)
 	return false;
 }
 
-/* A record that a power cut has damaged is still one that can be listed and removed. */
-static void load_config(struct container *c, bool brief)
+int record_read(const struct container *c, const char *name, size_t max, struct buf *ret, struct err *e)
 {
-	auto_err struct err e = { 0 };
-	auto_buf struct buf config = { 0 }, skimmed = { 0 };
+	char path[CONTAINER_ID_MAX + 32];
+	int top;
 
-	if (fs_read(c->dir, "config.json", RECORD_MAX, &config, &e) == 0 && brief &&
-	    skim_record(buf_view(&config), &skimmed))
+	if (c->dir >= 0)
+		return fs_read(c->dir, name, max, ret, e);
+	top = store_dir(c->store, STORE_CONTAINERS, e);
+	snprintf(path, sizeof(path), "%s/%s", c->id, name);
+	return top < 0 ? -1 : fs_read(top, path, max, ret, e);
+}
+
+/* Of reading a file: is there nothing to be done without it? Else the record has no such file, or a damaged one. */
+static bool is_fatal(const struct err *e)
+{
+	return e->sys == EMFILE || e->sys == ENFILE || e->sys == ENOMEM || e->sys == EACCES;
+}
+
+/* A record that a power cut has damaged is still one that can be listed and removed. */
+static int load_config(struct container *c, bool brief, struct err *e)
+{
+	auto_err struct err missing = { 0 };
+	auto_buf struct buf config = { 0 }, skimmed = { 0 };
+	int r = record_read(c, "config.json", RECORD_MAX, &config, &missing);
+
+	if (r == 0 && brief && skim_record(buf_view(&config), &skimmed))
 		c->config = json_loadb(skimmed.p, skimmed.n, JSON_ALLOW_NUL, NULL);
 	if (!c->config && config.p)
 		c->config = json_loadb(config.p, config.n, JSON_ALLOW_NUL, NULL);
@@ -101,23 +119,35 @@ static void load_config(struct container *c, bool brief)
 		json_decref(c->config);
 		c->config = json_object();
 	}
+	if (r < 0 && is_fatal(&missing)) {
+		err_move(e, &missing);
+		return err_wrap(e, "container %s", c->id);
+	}
+	return 0;
 }
 
-static void load_state(struct container *c)
+static int load_state(struct container *c, struct err *e)
 {
-	auto_err struct err e = { 0 };
+	auto_err struct err missing = { 0 };
 	auto_buf struct buf state = { 0 };
 
-	if (fs_read(c->dir, "state.json", RECORD_MAX, &state, &e) < 0 && e.sys == ENOENT)
-		return;
+	if (record_read(c, "state.json", RECORD_MAX, &state, &missing) < 0 && missing.sys == ENOENT)
+		return 0;
+	if (is_fatal(&missing)) {
+		err_move(e, &missing);
+		return err_wrap(e, "container %s", c->id);
+	}
 	if (record_state_parse(buf_view(&state), &c->state) < 0)
 		c->state = (struct container_state){ .status = CONTAINER_EXITED, .error = xstrdup("the record is damaged") };
+	return 0;
 }
 
 void record_load(struct container *c)
 {
-	load_config(c, false);
-	load_state(c);
+	auto_err struct err ignored = { 0 };
+
+	(void)!load_config(c, false, &ignored);
+	(void)!load_state(c, &ignored);
 }
 
 /* Invariant 1: what the record says of a live container is true only while its monitor is. */
@@ -130,25 +160,51 @@ void record_judge(struct container *c)
 	c->state.pid = 0;
 }
 
+static bool auto_removes(const struct container *c)
+{
+	return json_is_true(json_object_get(json_object_get(c->config, "HostConfig"), "AutoRemove"));
+}
+
+static int open_dir(struct container *c, int top, struct err *e)
+{
+	if (c->dir < 0)
+		c->dir = openat(top, c->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (c->dir >= 0)
+		return 0;
+	return errno == ENOENT ? err_set(e, ERR_NOT_FOUND, "No such container: %s", c->id)
+			       : err_sys(e, "open container %s", c->id);
+}
+
+/* Of a brief one the directory is opened only if its lock matters: there may be more of them than descriptors. */
+static int load_into(struct container *c, int top, bool brief, struct err *e)
+{
+	struct stat st;
+
+	if ((!brief && open_dir(c, top, e) < 0) || load_config(c, brief, e) < 0 || load_state(c, e) < 0)
+		return -1;
+	if (c->state.status == CONTAINER_CREATED && fstatat(top, c->id, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set(e, ERR_NOT_FOUND, "No such container: %s", c->id);
+	if ((container_is_live(c) || auto_removes(c)) && open_dir(c, top, e) < 0)
+		return -1;
+	record_judge(c);
+	return 0;
+}
+
 static int load(struct store *s, int top, const char *id, bool brief, struct container **ret, struct err *e)
 {
-	auto_fd int dir = openat(top, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct container *c;
+	struct container *c = xcalloc(1, sizeof(*c));
 	const char *name;
 
-	if (dir < 0)
-		return errno == ENOENT ? err_set(e, ERR_NOT_FOUND, "No such container: %s", id)
-				       : err_sys(e, "open container %s", id);
-	c = xcalloc(1, sizeof(*c));
 	c->store = s;
-	c->dir = take_fd(&dir);
+	c->dir = -1;
 	c->durable = true;
 	snprintf(c->id, sizeof(c->id), "%s", id);
-	load_config(c, brief);
-	load_state(c);
+	if (load_into(c, top, brief, e) < 0) {
+		container_free(c);
+		return -1;
+	}
 	name = container_text(c, "Name", NULL);
 	c->name = *name ? xstrdup(name + (*name == '/')) : xstrndup(id, CONTAINER_SHORT);
-	record_judge(c);
 	*ret = c;
 	return 0;
 }
@@ -159,8 +215,7 @@ static bool is_left_over(const struct container *c)
 	bool over = c->state.status == CONTAINER_EXITED ||
 		    (c->state.status == CONTAINER_CREATED && json_is_true(json_object_get(c->config, "Transient")));
 
-	return over && json_is_true(json_object_get(json_object_get(c->config, "HostConfig"), "AutoRemove")) &&
-	       !is_locked(c->dir);
+	return over && auto_removes(c) && !is_locked(c->dir);
 }
 
 /* With --rm, and its runner was killed: gone, but for what it has left on disk. */
@@ -468,7 +523,7 @@ int container_remove(struct container *c, bool force, struct err *e)
 {
 	int top = store_dir(c->store, STORE_CONTAINERS, e);
 
-	if (top < 0 || lock_for_removal(c, force, e) < 0)
+	if (top < 0 || open_dir(c, top, e) < 0 || lock_for_removal(c, force, e) < 0)
 		return -1;
 	record_name_release(top, c->name, c->id);
 	return remove_dir(top, c->id, e);
@@ -498,12 +553,27 @@ static void sweep(int top, const char *name)
 		(void)!fs_remove(top, name, &ignored);
 }
 
+struct dated {			/* so that a sort reads every date but once */
+	int64_t ns;
+	struct container *c;
+};
+
 static int newest_first(const void *a, const void *b)
 {
-	int64_t x = container_created_ns(*(struct container *const *)a);
-	int64_t y = container_created_ns(*(struct container *const *)b);
+	const struct dated *x = a, *y = b;
 
-	return (x < y) - (x > y);
+	return (x->ns < y->ns) - (x->ns > y->ns);
+}
+
+static void sort_newest(struct container **v, size_t n)
+{
+	auto_free struct dated *d = xcalloc(n + 1, sizeof(*d));
+
+	for (size_t i = 0; i < n; i++)
+		d[i] = (struct dated){ container_created_ns(v[i]), v[i] };
+	qsort(d, n, sizeof(*d), newest_first);
+	for (size_t i = 0; i < n; i++)
+		v[i] = d[i].c;
 }
 
 struct part {			/* of the names: what one thread loads */
@@ -512,39 +582,50 @@ struct part {			/* of the names: what one thread loads */
 	char **names;
 	size_t n;
 	struct container **ret;		/* NULL where one is no container, or removed meanwhile */
+	struct err e;			/* why one could not be read */
 };
 
 static void load_part(void *arg)
 {
 	struct part *p = arg;
 
-	for (size_t i = 0; i < p->n; i++) {
+	for (size_t i = 0; i < p->n && p->e.kind == 0; i++) {
 		auto_err struct err gone = { 0 };
 
-		if (is_hex(p->names[i], 64) && load(p->s, p->top, p->names[i], true, &p->ret[i], &gone) < 0)
-			p->ret[i] = NULL;
+		if (is_hex(p->names[i], 64) && load(p->s, p->top, p->names[i], true, &p->ret[i], &gone) < 0 &&
+		    gone.kind != ERR_NOT_FOUND)
+			err_move(&p->e, &gone);
 	}
 }
 
-static void load_all(struct store *s, int top, const struct strv *names, struct container **ret)
+static int load_all(struct store *s, int top, const struct strv *names, struct container **ret, struct err *e)
 {
 	size_t threads = names->n < PARALLEL_MIN ? 1 : MIN(cpu_count(), (size_t)PARALLEL_MAX), each = names->n / threads + 1;
 	auto_free struct part *parts = xcalloc(threads, sizeof(*parts));
-	auto_err struct err e = { 0 };
+	auto_err struct err none = { 0 };
 	struct pool *pool = NULL;
+	int r = 0;
 
-	if (threads > 1 && pool_new(threads, &pool, &e) < 0)
+	if (threads > 1 && pool_new(threads, &pool, &none) < 0)
 		pool = NULL;
 	for (size_t i = 0, at = 0; i < threads; i++, at += each) {
 		size_t from = MIN(at, names->n);
 
-		parts[i] = (struct part){ s, top, names->v + from, MIN(each, names->n - from), ret + from };
+		parts[i] = (struct part){ s, top, names->v + from, MIN(each, names->n - from), ret + from, { 0 } };
 		if (pool)
 			pool_run(pool, load_part, &parts[i]);
 		else
 			load_part(&parts[i]);
 	}
 	pool_free(pool);
+	for (size_t i = 0; i < threads; i++) {
+		if (r == 0 && parts[i].e.kind != 0) {
+			err_move(e, &parts[i].e);
+			r = -1;
+		}
+		err_clear(&parts[i].e);
+	}
+	return r;
 }
 
 int container_list(struct store *s, struct container_list *ret, struct err *e)
@@ -557,7 +638,11 @@ int container_list(struct store *s, struct container_list *ret, struct err *e)
 	if (top < 0 || record_names(top, &names, e) < 0)
 		return -1;
 	all = xcalloc(names.n + 1, sizeof(*all));
-	load_all(s, top, &names, all);
+	if (load_all(s, top, &names, all, e) < 0) {
+		*ret = (struct container_list){ take_ptr(&all), names.n };
+		container_list_done(ret);
+		return -1;
+	}
 	for (size_t i = 0; i < names.n; i++) {
 		if (strncmp(names.v[i], ".new-", 5) == 0 || strncmp(names.v[i], ".del-", 5) == 0)
 			sweep(top, names.v[i]);
@@ -568,8 +653,7 @@ int container_list(struct store *s, struct container_list *ret, struct err *e)
 			all[kept++] = all[i];
 		}
 	}
-	if (kept)
-		qsort(all, kept, sizeof(*all), newest_first);
+	sort_newest(all, kept);
 	*ret = (struct container_list){ take_ptr(&all), kept };
 	return 0;
 }

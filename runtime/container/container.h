@@ -65,7 +65,7 @@ struct container {
 	json_t *config;			/* config.json */
 	struct container_state state;
 	bool durable;			/* changes of the state are synced */
-	int dir;			/* the directory; locked if it is ours to run or remove */
+	int dir;			/* the directory; locked if it is ours to run or remove. In a list -1 unless live */
 };
 
 /* [a-zA-Z0-9][a-zA-Z0-9_.-]+ ; a leading slash is for the caller to cut. */

@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "runtime/container/container.h"
 #include "runtime/container/jsontext.h"
+#include "runtime/container/record.h"
 
 #define MS ((int64_t)1000000)
 #define SECOND (1000 * MS)
@@ -158,7 +159,7 @@ json_t *container_health(const struct container *c)
 
 	if (!health_load(c->config, 0, &h))
 		return NULL;
-	if (c->state.started_ns && fs_read(c->dir, "health.json", FILE_MAX, &b, &ignored) == 0)
+	if (c->state.started_ns && record_read(c, "health.json", FILE_MAX, &b, &ignored) == 0)
 		o = json_loadb(b.p, b.n, 0, NULL);
 	if (!json_is_string(json_object_get(o, "Status"))) {
 		json_decref(o);

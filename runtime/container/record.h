@@ -8,6 +8,8 @@
 /* state.json, in the shape of "State" of Docker's inspect. */
 void record_state_text(const struct container_state *st, struct buf *ret);
 NODISCARD int record_state_parse(struct str text, struct container_state *ret);	/* -1: not such a text */
+/* One of its files, also if its directory is not open. */
+NODISCARD int record_read(const struct container *c, const char *name, size_t max, struct buf *ret, struct err *e);
 /* Fill c->config and c->state from its files; then let the lock decide whether a live one is (invariant 1). */
 void record_load(struct container *c);
 void record_judge(struct container *c);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -261,6 +262,48 @@ static void test_damaged(void **state)	/* a power cut: it can still be seen and 
 	assert_int_equal(tmp_count(t, "containers"), 1);	/* names */
 }
 
+static int list_with_few_descriptors(const char *root)
+{
+	struct rlimit few = { 64, 64 };
+	struct err e = { 0 };
+	struct container_list l = { 0 };
+	struct store *s;
+
+	if (store_open(root, &s, &e) < 0 || setrlimit(RLIMIT_NOFILE, &few) < 0 || container_list(s, &l, &e) < 0)
+		return 1;
+	for (size_t i = 1; i < l.n; i++)
+		if (container_created_ns(l.v[i - 1]) < container_created_ns(l.v[i]))
+			return 2;
+	return l.n == 150 ? 0 : 3;
+}
+
+static int list_with_none(const char *root)
+{
+	struct rlimit none = { 0, 0 };
+	struct err e = { 0 };
+	struct container_list l = { 0 };
+	struct store *s;
+
+	if (store_open(root, &s, &e) < 0 || store_dir(s, STORE_CONTAINERS, &e) < 0 || setrlimit(RLIMIT_NOFILE, &none) < 0)
+		return 1;
+	return container_list(s, &l, &e) < 0 && e.sys == EMFILE ? 0 : 2;
+}
+
+/* A list is whole or an error: prune takes what is not in it for unused. */
+static void test_list_whole(void **state)
+{
+	struct tmp_store *t = *state;
+	auto_err struct err e = { 0 };
+	char name[16];
+
+	for (int i = 0; i < 150; i++) {
+		snprintf(name, sizeof(name), "many%d", i);
+		container_free(make(t->s, name, &e));
+	}
+	assert_int_equal(tmp_fork(t, list_with_few_descriptors), 0);
+	assert_int_equal(tmp_fork(t, list_with_none), 0);
+}
+
 static void test_volumes(void **state)
 {
 	static const char *const bad[] = { "", ".", "..", "a/b", "x", "-a" };
@@ -298,7 +341,8 @@ int suite_container(void)
 	const struct CMUnitTest tests[] = {
 		WITH_STORE(test_record), WITH_STORE(test_missing), WITH_STORE(test_names), WITH_STORE(test_stale_name),
 		WITH_STORE(test_prefix), WITH_STORE(test_states), WITH_STORE(test_killed), WITH_STORE(test_garbage),
-		WITH_STORE(test_damaged), WITH_STORE(test_volumes), cmocka_unit_test(test_start_time),
+		WITH_STORE(test_damaged), WITH_STORE(test_list_whole),
+		WITH_STORE(test_volumes), cmocka_unit_test(test_start_time),
 	};
 
 	return cmocka_run_group_tests_name("container", tests, NULL, NULL);
