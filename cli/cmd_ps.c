@@ -112,11 +112,11 @@ static json_t *joined(const struct container *c, bool labels, size_t *volumes)
 }
 
 /* Of one that does not run, none are shown. */
-static json_t *ports(const struct container *c, const struct format *f)
+static json_t *ports(const struct container *c)
 {
 	auto_buf struct buf b = { 0 };
 
-	if (container_is_live(c) && format_uses(f, "Ports")) {
+	if (container_is_live(c)) {
 		json_t *settings = engine_network_settings(c);
 
 		engine_ports_text(settings, &b);
@@ -143,31 +143,56 @@ static json_t *size(const struct container *c)
 	return json_string(format_size(container_size(c), 3, shown));
 }
 
-static json_t *row(struct store *s, struct known *k, const struct args *a, const struct format *f, const struct container *c)
+enum {				/* fields that cost something and are often not asked for */
+	USES_LABELS = 1, USES_MOUNTS = 2, USES_NETWORKS = 4, USES_PORTS = 8, USES_SIZE = 16, USES_CREATED = 32,
+};
+
+/* A template of the user's may take them all at once: {{json .}}. */
+static unsigned uses(const struct args *a, const struct format *f)
 {
-	int64_t now = clock_now_ns(), created = container_created_ns(c);
+	unsigned size = format_uses(f, "Size") ? USES_SIZE : 0;
+
+	if (!a->format || !*a->format || strcmp(a->format, "table") == 0)
+		return USES_PORTS | size;
+	return USES_LABELS | USES_MOUNTS | USES_NETWORKS | USES_PORTS | USES_CREATED | size;
+}
+
+static void add_mounts(json_t *o, const struct container *c)
+{
+	char volumes[24];
+	size_t n = 0;
+
+	json_object_set_new(o, "Mounts", joined(c, false, &n));
+	snprintf(volumes, sizeof(volumes), "%zu", n);
+	json_object_set_new(o, "LocalVolumes", json_string(volumes));
+}
+
+static json_t *row(struct store *s, struct known *k, const struct args *a, unsigned uses, int64_t now, const struct container *c)
+{
 	char at[CLOCK_TEXT_MAX], ago[CLOCK_TEXT_MAX];
+	int64_t created = container_created_ns(c);
 	auto_buf struct buf status = { 0 };
-	auto_free char *volumes = NULL;
 	json_t *o = json_object();
-	size_t nvolumes = 0;
 
 	container_status_text(c, now, &status);
 	json_object_set_new(o, "ID", json_stringn(c->id, a->no_trunc ? 64 : CONTAINER_SHORT));
 	json_object_set_new(o, "Image", image(s, k, c, a->no_trunc));
 	json_object_set_new(o, "Command", command(c, a->no_trunc));
-	json_object_set_new(o, "CreatedAt", json_string(clock_rfc3339(created, at)));
+	if (uses & USES_CREATED)
+		json_object_set_new(o, "CreatedAt", json_string(clock_rfc3339(created, at)));
 	json_object_set_new(o, "RunningFor", json_string(clock_ago(now - created, ago)));
 	json_object_set_new(o, "State", json_string(container_status_word(c->state.status)));
 	json_object_set_new(o, "Status", text(&status));
-	json_object_set_new(o, "Ports", ports(c, f));
+	if (uses & USES_PORTS)
+		json_object_set_new(o, "Ports", ports(c));
 	json_object_set_new(o, "Names", json_string(c->name));
-	json_object_set_new(o, "Labels", joined(c, true, NULL));
-	json_object_set_new(o, "Mounts", joined(c, false, &nvolumes));
-	volumes = xasprintf("%zu", nvolumes);
-	json_object_set_new(o, "LocalVolumes", json_string(volumes));
-	json_object_set_new(o, "Networks", networks(c));
-	json_object_set_new(o, "Size", format_uses(f, "Size") ? size(c) : json_string(""));
+	if (uses & USES_LABELS)
+		json_object_set_new(o, "Labels", joined(c, true, NULL));
+	if (uses & USES_MOUNTS)
+		add_mounts(o, c);
+	if (uses & USES_NETWORKS)
+		json_object_set_new(o, "Networks", networks(c));
+	json_object_set_new(o, "Size", uses & USES_SIZE ? size(c) : json_string(""));
 	return o;
 }
 
@@ -176,11 +201,14 @@ static int print_rows(struct cli *c, struct store *s, const struct args *a, cons
 {
 	auto_format struct format *f = NULL;
 	struct known known = { 0 };
+	int64_t now = clock_now_ns();
+	unsigned used;
 
 	if (format_new(a->format, a->size ? COLUMNS "\t{{.Size}}" : COLUMNS, fields, true, &f, e) < 0)
 		return -1;
+	used = uses(a, f);
 	for (size_t i = 0; i < l->n; i++)
-		if (format_row(f, row(s, &known, a, f, l->v[i]), e) < 0)
+		if (format_row(f, row(s, &known, a, used, now, l->v[i]), e) < 0)
 			return -1;
 	format_print(f, c->out);
 	return 0;
