@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 
-/* Append to ret the object `json` with the members that are wanted, and are not empty, alone. False: it is no such text as we write. */
+/* Append to ret the object `json` with the members that are wanted and not empty. False: no such text as we write. */
 bool skim_record(struct str json, struct buf *ret);
 
 #endif
