@@ -158,20 +158,28 @@ bool clock_parse_duration(struct str s, int64_t *ret)
 
 const char *clock_ago(int64_t ns, char ret[static CLOCK_TEXT_MAX])
 {
-	static const struct { int64_t s; const char *name; } units[] = {
-		{ 365 * 86400, "year" }, { 30 * 86400, "month" }, { 7 * 86400, "week" },
-		{ 86400, "day" }, { 3600, "hour" }, { 60, "minute" }, { 1, "second" },
+	static const struct { int64_t below, s; const char *name, *one; } units[] = {
+		{ 1, 1, "", "Less than a second" },
+		{ 60, 1, "second", "1 second" },
+		{ 3600, 60, "minute", "About a minute" },
+		{ 48 * 3600, 3600, "hour", "About an hour" },
+		{ 14 * 86400, 86400, "day", "1 day" },
+		{ 60 * 86400, 7 * 86400, "week", "1 week" },
+		{ 730 * 86400, 30 * 86400, "month", "1 month" },
+		{ INT64_MAX, 365 * 86400, "year", "1 year" },
 	};
-	int64_t s = ns / NS;
+	int64_t s = ns / NS, k;
+	size_t i = 0;
 
-	for (size_t i = 0; i < countof(units); i++)
-		if (s >= 2 * units[i].s || (s >= units[i].s && units[i].s < 86400)) {
-			long long k = s / units[i].s;
-
-			snprintf(ret, CLOCK_TEXT_MAX, "%lld %s%s ago", k, units[i].name, k == 1 ? "" : "s");
-			return ret;
-		}
-	snprintf(ret, CLOCK_TEXT_MAX, "less than a second ago");
+	if (s >= 3600)
+		s += 1800;	/* hours are rounded */
+	while (s >= units[i].below)
+		i++;
+	k = s / units[i].s;
+	if (k <= 1)
+		snprintf(ret, CLOCK_TEXT_MAX, "%s ago", units[i].one);
+	else
+		snprintf(ret, CLOCK_TEXT_MAX, "%lld %ss ago", (long long)k, units[i].name);
 	return ret;
 }
 

@@ -16,7 +16,7 @@ const char *clock_rfc3339(int64_t ns, char ret[static CLOCK_TEXT_MAX]);	/* UTC, 
 /* ns since 1970; a time before 1678 or after 2262 becomes the first or last that 64 bits hold (Go's zero time does). */
 NODISCARD bool clock_parse_rfc3339(struct str s, int64_t *ret);
 NODISCARD bool clock_parse_duration(struct str s, int64_t *ret);	/* Go form "1h2m3.5s", "500ms"; ns */
-const char *clock_ago(int64_t ns, char ret[static CLOCK_TEXT_MAX]);	/* "3 minutes ago"; ns: how long */
+const char *clock_ago(int64_t ns, char ret[static CLOCK_TEXT_MAX]);	/* "3 minutes ago", in Docker's words; ns: how long */
 /* SOURCE_DATE_EPOCH of text (seconds); false if it is not a whole number. */
 NODISCARD bool clock_parse_epoch(struct str s, int64_t *ret);
 
