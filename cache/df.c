@@ -223,7 +223,7 @@ static int count_entry(struct counting *c, enum store_dir which, const char *nam
 	case STORE_VOLUMES:
 		return count_plain(c, dir, name, &d->volumes, 1, e);
 	default:
-		return count_plain(c, dir, name, &d->containers, 1, e);
+		return count_plain(c, dir, name, &d->containers, strcmp(name, "names") != 0, e);
 	}
 }
 

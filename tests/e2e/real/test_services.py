@@ -229,7 +229,7 @@ def test_fifty_at_once(world, clean):
     names = "for i in $(seq 0 49); do nslookup c$i >/dev/null || echo no c$i; done; ping -c 1 -W 5 c0 >/dev/null && echo up"
     assert world("exec", "c49", "sh", "-c", names).out == "up\n"
     assert len(world("rm", "-f", *[f"c{i}" for i in range(50)]).out.split()) == 50
-    assert world("ps", "-aq").out == ""
+    assert world("ps", "-aq").out == "" and world("df", "--json").json()["containers"]["count"] == 0
     world("network", "rm", "many")
 
 
