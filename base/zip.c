@@ -110,7 +110,7 @@ static void worker_init(struct worker *w, struct zip *z)
 {
 	w->z = z;
 	if (z->kind == ZIP_GZIP) {
-		w->gz = xcalloc(1, sizeof(*w->gz));
+		w->gz = isal_stream_new();
 		w->level_buf = xcalloc(1, LEVEL_BUF);
 		return;
 	}
@@ -324,7 +324,7 @@ void zip_free(struct zip *z)
 	for (size_t i = 0; i < z->started; i++)
 		pthread_join(z->worker[i].thread, NULL);
 	for (size_t i = 0; i < z->nworkers && z->worker; i++) {
-		free(z->worker[i].gz);
+		isal_stream_free(z->worker[i].gz);
 		free(z->worker[i].level_buf);
 		ZSTD_freeCCtx(z->worker[i].zstd);
 	}

@@ -5,6 +5,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/isal.h"
 #include "tests/unit/unit.h"
 
 static int to_buf(void *arg, const void *p, size_t n, struct err *e UNUSED)
@@ -95,6 +96,47 @@ static void test_same_bytes(void **state UNUSED)
 			if (rows[i].kind != ZIP_NONE && sizes[k] > 1000)
 				check(one.n < in.n / 2, "kind %d: %zu of %zu", rows[i].kind, one.n, in.n);
 		}
+}
+
+/* Every compressor has memory elsewhere and other things on its stacks: where they are must not show. */
+static void test_same_anywhere(void **state UNUSED)
+{
+	static const int levels[] = { 1, 4, 7 };
+	auto_buf struct buf text = { 0 }, one = { 0 }, other = { 0 };
+	struct zip *held[64] = { NULL };
+	auto_err struct err e = { 0 };
+
+	fill(&text, 777);
+	for (size_t l = 0; l < countof(levels); l++) {
+		pack(ZIP_GZIP, levels[l], 1, text.n, buf_view(&text), &one);
+		for (size_t i = 0; i < countof(held); i++) {	/* each holds on to its memory: the next gets other */
+			buf_reset(&other);
+			check(zip_new(ZIP_GZIP, levels[l], 1, to_buf, &other, &held[i], &e) == 0, "%s", err_text(&e));
+			check(zip_put(held[i], text.p, text.n, &e) == 0, "%s", err_text(&e));
+			check(zip_end(held[i], &e) == 0, "%s", err_text(&e));
+			check(str_eq(buf_view(&one), buf_view(&other)), "level %d, compressor %zu", levels[l], i);
+		}
+		for (size_t i = 0; i < countof(held); i++)
+			zip_free(held[i]);
+	}
+}
+
+/* ISA-L hashes bits of the stream's address: of these, none may count. */
+static void test_stream_addresses(void **state UNUSED)
+{
+	struct isal_zstream *z[100];
+	uint32_t first = 0;
+
+	for (size_t i = 0; i < countof(z); i++) {
+		uint32_t crc = (uint32_t)((uintptr_t)(z[i] = isal_stream_new()) >> 16);
+
+		for (int bit = 0; bit < 32; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+		first = i ? first : crc;
+		check((crc & 0x7fff) == (first & 0x7fff), "stream %zu at %p", i, (void *)z[i]);
+	}
+	for (size_t i = 0; i < countof(z); i++)
+		isal_stream_free(z[i]);
 }
 
 /* What others read: one gzip member for zlib, whose size and CRC fit. */
@@ -251,7 +293,8 @@ static void test_ahead(void **state UNUSED)
 int suite_zip(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_zlib_reads), cmocka_unit_test(test_joined),
+		cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_same_anywhere),
+		cmocka_unit_test(test_stream_addresses), cmocka_unit_test(test_zlib_reads), cmocka_unit_test(test_joined),
 		cmocka_unit_test(test_damaged), cmocka_unit_test(test_bombs), cmocka_unit_test(test_ahead),
 	};
 
