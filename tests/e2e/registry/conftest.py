@@ -9,7 +9,6 @@ Fixtures for tests against registries:
     island       a network of its own, where addresses can be public
 """
 import ctypes
-import functools
 import json
 import os
 import pathlib
@@ -29,24 +28,12 @@ FAST = {"TARE_HTTP_CONNECT": "5s", "TARE_HTTP_STALL": "5s", "TARE_HTTP_ANSWER": 
 MOUNTED = 'n=$0; while [ "$n" -gt 0 ]; do mount --bind "$1" "$2" || exit 99; shift 2; n=$((n-1)); done; exec "$@"'
 
 
-COMING = {"push", "copy", "tags", "digest", "manifest", "serve-registry"}      # verbs that may still be to come
-
-
-@functools.cache
-def has(binary, verb):
-    if verb == "rmi":
-        return "--remote" in harness.run([binary, verb, "--help"]).out
-    return verb not in COMING or harness.run([binary, verb, "--help"]).code == 0
-
-
 class Tare(harness.Tare):
     """Also: home (its HOME), config(...) writes ~/.docker/config.json, binds: {path on the host: file instead}."""
     binds = ()
     netns = None
 
     def argv(self, args):
-        if (args[0] in COMING or list(args[:2]) == ["rmi", "--remote"]) and not has(self.binary, args[0]):
-            pytest.skip(f"{args[0]} is still to come")
         words = super().argv(args)
         if self.netns:
             words = ["nsenter", f"--net={self.netns}", *words]
