@@ -8,6 +8,7 @@
 #include "cache/store.h"
 #include "engine/pull.h"
 #include "engine/run.h"
+#include "engine/run_join.h"
 #include "engine/run_net.h"
 #include "engine/run_record.h"
 #include "engine/run_spec.h"
@@ -175,6 +176,8 @@ static int make_record(struct create *r, bool by_run, struct err *e)
 			    &config, e) < 0)
 		return -1;
 	ret = run_net_record(r->store, r->args, r->network, config, e);
+	if (ret == 0)
+		ret = run_join_record(r->store, config, e);
 	if (ret == 0)
 		ret = run_spec_load(&spec, config, e);		/* what would not start is not created */
 	run_spec_done(&spec);

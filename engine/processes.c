@@ -108,17 +108,61 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Does it share its pid namespace with others, so that its cgroup says what is its own? It is not process 1 then. */
+static bool shares_pids(const struct process *t)
+{
+	auto_err struct err ignored = { 0 };
+	auto_buf struct buf b = { 0 };
+	struct str rest;
+
+	if (fs_read(t->proc, "status", TEXT_MAX, &b, &ignored) < 0)
+		return false;
+	for (rest = buf_view(&b); rest.p;) {
+		struct str line = str_cut(&rest, '\n'), pid = { 0 };
+
+		if (!str_starts(line, "NSpid:"))
+			continue;
+		while (line.p)
+			pid = str_cut(&line, '\t');
+		return !str_is(pid, "1");
+	}
+	return false;
+}
+
+/* The processes of its cgroup; it has one of its own. */
+static void list_cgroup(const struct process *t, struct strv *ret)
+{
+	auto_err struct err ignored = { 0 };
+	auto_buf struct buf b = { 0 };
+	auto_strv struct strv dirs = { 0 };
+	auto_free char *path = NULL;
+
+	if (process_cgroups(t, &dirs, &ignored) < 0 || dirs.n == 0)
+		return;
+	path = xasprintf("%s/cgroup.procs", dirs.v[0]);
+	if (fs_read(AT_FDCWD, path, (size_t)4 << 20, &b, &ignored) < 0)
+		return;
+	for (struct str rest = buf_view(&b); rest.p;)
+		strv_add_n(ret, str_cut(&rest, '\n'));
+}
+
 void processes_each(const struct process *t, void (*fn)(void *arg, const struct proc_info *p), void *arg)
 {
 	DIR *d = opendir("/proc");
+	auto_strv struct strv names = { 0 };
 	auto_free pid_t *pids = NULL;
 	size_t n = 0;
 	struct dirent *de;
 	struct stat ns;
 	uint64_t pid;
 
-	while (d && (de = readdir(d)))
-		if (str_to_u64(str_of(de->d_name), 10, &pid) && pid <= INT32_MAX) {
+	if (shares_pids(t))
+		list_cgroup(t, &names);
+	else
+		while (d && (de = readdir(d)))
+			strv_add(&names, de->d_name);
+	for (size_t i = 0; i < names.n; i++)
+		if (str_to_u64(str_of(names.v[i]), 10, &pid) && pid <= INT32_MAX) {
 			pids = xrealloc(pids, (n + 1) * sizeof(*pids));
 			pids[n++] = (pid_t)pid;
 		}

@@ -37,6 +37,12 @@ static int sysctls_json(const struct run_limits *l, json_t *host, struct err *e)
 	return 0;
 }
 
+/* "container:x" is looked up, and made that one's ID, by run_join_record(). */
+static bool is_joining(const char *key, const char *text)
+{
+	return (strcmp(key, "PidMode") == 0 || strcmp(key, "IpcMode") == 0) && strncmp(text, "container:", 10) == 0 && text[10];
+}
+
 static int mode_json(json_t *host, const char *key, const char *what, const char *text, const char *const *words,
 		     struct err *e)
 {
@@ -45,27 +51,20 @@ static int mode_json(json_t *host, const char *key, const char *what, const char
 			json_object_set_new(host, key, json_string(text));
 			return 0;
 		}
-	json_object_set_new(host, key, json_string(""));
-	if (!text || !*text)
+	json_object_set_new(host, key, jsontext(text && is_joining(key, text) ? text : ""));
+	if (!text || !*text || is_joining(key, text))
 		return 0;
-	if (strncmp(text, "container:", 10) == 0)
-		return err_set(e, ERR_USAGE, "invalid %s mode: %s: namespaces of another container cannot be joined yet", what,
-			       text);
 	return err_set(e, ERR_USAGE, "invalid %s mode: %s", what, text);
 }
 
 static int modes_json(const struct run_limits *l, json_t *host, struct err *e)
 {
 	static const char *const ipc[] = { "private", "shareable", "host", "none", NULL }, *const uts[] = { "host", NULL };
-	static const char *const cgroup[] = { "private", "host", NULL }, *const pid[] = { "private", NULL };
+	static const char *const cgroup[] = { "private", "host", NULL }, *const pid[] = { "private", "host", NULL };
 
 	if (mode_json(host, "IpcMode", "IPC", l->ipc, ipc, e) < 0 || mode_json(host, "UTSMode", "UTS", l->uts, uts, e) < 0 ||
 	    mode_json(host, "CgroupnsMode", "CgroupNS", l->cgroupns, cgroup, e) < 0)
 		return -1;
-	if (l->pid && strcmp(l->pid, "host") == 0) {
-		err_set(e, ERR_USAGE, "--pid host: a container without a pid namespace of its own cannot be ended as a whole");
-		return err_hint(e, "use \"tare exec\" to look into it from outside, or run it with --privileged");
-	}
 	if (mode_json(host, "PidMode", "PID", l->pid, pid, e) < 0)
 		return -1;
 	return l->userns && *l->userns && strcmp(l->userns, "host") != 0 ?
@@ -141,6 +140,7 @@ int run_limits_load(struct run_extras *x, const json_t *host, struct spec *sp, s
 {
 	sp->host_uts = mode_is(host, "UTSMode", "host");
 	sp->host_ipc = mode_is(host, "IpcMode", "host");
+	sp->host_pid = mode_is(host, "PidMode", "host");
 	sp->no_shm = mode_is(host, "IpcMode", "none");
 	sp->host_cgroups = mode_is(host, "CgroupnsMode", "host");
 	numbers_load(x, host, sp);

@@ -16,6 +16,7 @@
 #include "cache/store.h"
 #include "engine/health.h"
 #include "engine/run_device.h"
+#include "engine/run_join.h"
 #include "engine/run_spec.h"
 #include "engine/run_volume.h"
 #include "runtime/container/control.h"
@@ -34,6 +35,7 @@ struct run_parts {		/* of one run; snapshot and host stay from the first to the 
 	struct run_spec rs;
 	struct run_device_set devices;
 	struct container_net *net;
+	struct run_joined joined;
 	struct sandbox_host *host;
 	struct probe *probe;		/* its health check */
 };
@@ -137,6 +139,7 @@ static int run_open(void *arg, struct monitor *m, const struct spec *streams, st
 
 	if (run_spec_load(&st->parts->rs, st->c->config, e) < 0 || open_tree(st, monitor_job(m), e) < 0 ||
 	    open_devices(st, e) < 0 || open_network(st, m, e) < 0 ||
+	    run_join_open(store_path(st->store), st->c->config, &st->parts->joined, sp, e) < 0 ||
 	    (!st->parts->host && sandbox_host_new(&st->parts->host, e) < 0))
 		return -1;
 	memcpy(sp->stdio, streams->stdio, sizeof(sp->stdio));
@@ -167,6 +170,7 @@ static void run_close(void *arg, struct monitor *m)
 		monitor_unwatch(m, container_net_fd(p->net));
 	container_net_close(p->net);
 	run_device_close(&p->devices);
+	run_join_close(&p->joined);
 	run_sources_close(&p->sources);
 	run_mounts_done(&p->mounts);
 	run_spec_done(&p->rs);

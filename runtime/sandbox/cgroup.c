@@ -20,7 +20,7 @@
 #define REMOVE_TRIES 100		/* of 5 ms: how long the dying may take */
 #define KILL_ROUNDS 50 /* v1: a process may fork between reading the list and the signal */
 #define NO_DELEGATION \
-	"limits need a delegated cgroup: try systemd-run --user --scope -p Delegate=yes tare ..."
+	"limits, and shared pid namespaces, need a delegated cgroup: try systemd-run --user --scope -p Delegate=yes tare ..."
 
 struct place {
 	char *dir;
@@ -420,6 +420,31 @@ static int places_make(struct cgroup *g, const char *name, unsigned mask, struct
 	return r;
 }
 
+/* Any hierarchy will do, as long as it is nobody else's place. */
+static int tracker_make(struct cgroup *g, const char *name, struct err *e)
+{
+	static const enum cgroup_controller order[] = { CGROUP_PIDS, CGROUP_MEMORY, CGROUP_CPU };
+	auto_free char *parent = NULL;
+	struct cgroup_places p;
+	int r = -1;
+
+	if (cgroup_places_read(&p, e) < 0)
+		return -1;
+	for (size_t i = 0; i < countof(order); i++)
+		if (p.v1[order[i]]) {
+			r = controller_place(g, order[i], p.v1[order[i]], name, e);
+			cgroup_places_done(&p);
+			return r;
+		}
+	parent = cgroup_v2_parent(&p, 0, true);
+	if (parent)
+		r = controller_place(g, CGROUP_PIDS, parent, name, e);
+	else
+		err_set(e, ERR_DENIED, "no cgroup may be made to hold the container's processes");
+	cgroup_places_done(&p);
+	return parent ? r : err_hint(e, NO_DELEGATION);
+}
+
 static int name_check(const char *name, struct err *e)
 {
 	static const char fit[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
@@ -442,12 +467,14 @@ static int refused(struct err *e)
 int cgroup_new(const char *name, const struct cgroup_limits *l, struct cgroup **ret, struct err *e)
 {
 	struct cgroup *g;
+	int r;
 
 	if (name_check(name, e) < 0 || cgroup_check(l, e) < 0)
 		return -1;
 	cgroup_sweep();
 	g = xcalloc(1, sizeof(*g));
-	if (places_make(g, name, limits_mask(l), e) < 0 || limits_apply(g, l, e) < 0) {
+	r = limits_mask(l) ? places_make(g, name, limits_mask(l), e) : tracker_make(g, name, e);
+	if (r < 0 || limits_apply(g, l, e) < 0) {
 		cgroup_free(g);
 		return refused(e);
 	}
@@ -497,6 +524,21 @@ bool cgroup_oom(const struct cgroup *g)
 		    number_get(g->place[i].fd, "memory.oom_control", "oom_kill") > 0)
 			return true;
 	return false;
+}
+
+int cgroup_members(const struct cgroup *g, struct strv *ret, struct err *e)
+{
+	auto_buf struct buf text = { 0 };
+
+	if (fs_read(g->place[0].fd, "cgroup.procs", BUF_MAX / 2, &text, e) < 0)
+		return err_wrap(e, "look for the container's processes");
+	for (struct str rest = buf_view(&text); rest.p;) {
+		struct str pid = str_cut(&rest, '\n');
+
+		if (pid.n)
+			strv_add_n(ret, pid);
+	}
+	return 0;
 }
 
 /* SIGKILL to all that are in dir now; returns how many there were. */

@@ -33,6 +33,7 @@ struct cgroup_limits {		/* 0 or NULL: not limited */
 	int64_t cpu_period, cpu_quota;	/* microseconds; not together with nano_cpus */
 	bool has_swappiness;
 	unsigned swappiness;	/* percent; version 1 only */
+	bool track;		/* no limit: a cgroup to find and end all of its processes by */
 };
 
 struct cgroup;
@@ -40,7 +41,7 @@ struct cgroup;
 static inline bool cgroup_wanted(const struct cgroup_limits *l)
 {
 	return l->memory || l->memory_swap || l->nano_cpus || l->pids || (l->cpuset && *l->cpuset) || l->cpuset_mems ||
-	       l->reservation || l->cpu_shares || l->cpu_period || l->cpu_quota || l->has_swappiness;
+	       l->reservation || l->cpu_shares || l->cpu_period || l->cpu_quota || l->has_swappiness || l->track;
 }
 
 /* ERR_USAGE for limits that no kernel would take, in Docker's words; touches nothing. */
@@ -69,6 +70,8 @@ size_t cgroup_procs(const struct cgroup *g, int ret[static CGROUP_DIRS]);
 size_t cgroup_dirs(const struct cgroup *g, const char *ret[static CGROUP_DIRS]);
 
 bool cgroup_oom(const struct cgroup *g);	/* did the memory limit's killer strike? */
+/* Pids, as text, of the processes that are in it, not below. Errors: ERR_SYS. */
+NODISCARD int cgroup_members(const struct cgroup *g, struct strv *ret, struct err *e);
 void cgroup_kill(struct cgroup *g);		/* SIGKILL to every process in it */
 /* Kill what is left, remove the directories (waits shortly for the dying), free. NULL is fine. */
 void cgroup_free(struct cgroup *g);

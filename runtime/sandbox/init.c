@@ -105,7 +105,7 @@ static void do_unshare(struct child *c, const struct step *st)
 static void do_setns(struct child *c, const struct step *st)
 {
 	if (setns(STEP_FD(c, st, 0), (int)st->op->arg[1]) < 0)
-		step_fail(c, st, "enter the network namespace");
+		step_fail(c, st, "enter the %s namespace", st->op->arg[1] == CLONE_NEWIPC ? "IPC" : "network");
 }
 
 /* A sysctl, through the procfs that we mounted ourselves (CVE-2025-52881: never through a path). */

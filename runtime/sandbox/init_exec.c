@@ -196,6 +196,7 @@ void do_init(struct child *c, const struct step *st)
 	sigset_t all, old;
 	pid_t pid;
 
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);	/* where it is not process 1 */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);	/* what arrives before reap_for_ever() waits there */
 	pid = fork();

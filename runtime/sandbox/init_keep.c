@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,40 @@ static void cgroups_thaw(const char *paths)
 	}
 }
 
+/* SIGKILL to those in the cgroup; returns whether there were any. */
+static bool listed_kill(const char *dir)
+{
+	char text[4096], file[KEEP_PATHS + 16];
+	bool any = false;
+	ssize_t n;
+	int fd;
+	pid_t pid = 0;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", dir);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && (n = read(fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++) {
+			if (text[i] >= '0' && text[i] <= '9') {
+				pid = pid * 10 + text[i] - '0';
+				continue;
+			}
+			if (pid > 0)
+				any |= kill(pid, SIGKILL) == 0;
+			pid = 0;
+		}
+	if (fd >= 0)
+		close(fd);
+	return any;
+}
+
+/* A sandbox that shares a pid namespace does not end with its first process. */
+static void cgroups_kill(const char *paths)
+{
+	for (; *paths; paths = step_next(paths))
+		for (int tries = 0; tries < 50 && listed_kill(paths); tries++)
+			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
 static void kept_end(struct kept *k)
 {
 	struct pollfd p = { .fd = k->pidfd, .events = POLLIN };
@@ -60,6 +95,7 @@ static void kept_end(struct kept *k)
 	syscall(SYS_pidfd_send_signal, k->pidfd, SIGKILL, NULL, 0);
 	while (poll(&p, 1, 10000) < 0 && errno == EINTR)
 		;
+	cgroups_kill(k->paths);
 	cgroups_remove(k->paths);
 }
 

@@ -41,6 +41,8 @@ int sandbox_members(struct sandbox *sb, struct strv *ret, struct err *e)
 	struct stat st;
 	DIR *d;
 
+	if (sb->shares_pids)
+		return cgroup_members(sb->cgroup, ret, e);
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid", sb->pid);
 	if (stat(path, &st) < 0 || !(d = opendir("/proc")))
 		return err_sys(e, "look for the container's processes");

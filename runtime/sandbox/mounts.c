@@ -75,7 +75,10 @@ static void add_proc(struct planner *p, const struct spec *sp)
 {
 	const int64_t *sysctl = PLAN_A(SLOT_PROC, 0, PLAN_OPTIONAL);
 
-	planner_add(p, PLAN_NEWFS, PLAN_A(SLOT_PROC, SAFE), "proc", "source=proc");
+	if (sp->host_pid)
+		planner_add(p, PLAN_NEWFS, PLAN_A(SLOT_PROC, SAFE, PLAN_BIND_HOST), "proc", "source=proc", "/proc");
+	else
+		planner_add(p, PLAN_NEWFS, PLAN_A(SLOT_PROC, SAFE), "proc", "source=proc");
 	planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_PROC, SLOT_ROOT, PLAN_NO_LINKS), "/proc");
 	if (sp->net != SPEC_NET_HOST) {
 		planner_add(p, PLAN_WRITE, sysctl, "sys/net/ipv4/ip_unprivileged_port_start", "0");
@@ -175,6 +178,13 @@ static void add_ipc(struct planner *p, const struct spec *sp)
 	planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_TMP, SLOT_ROOT, PLAN_NO_LINKS), "/dev/mqueue");
 	if (sp->no_shm)
 		return;
+	if (sp->ipc_fd >= 0) {
+		if (sp->shm_fd < 0)
+			return;
+		planner_fd(p, SLOT_TMP, sp->shm_fd, false);
+		planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_TMP, SLOT_ROOT, PLAN_NO_LINKS), "/dev/shm");
+		return;
+	}
 	if (sp->host_ipc) {
 		planner_add(p, PLAN_CLONE, PLAN_A(SLOT_TMP, PLAN_HOST, 0, SAFE), "/dev/shm");
 		planner_add(p, PLAN_ATTACH, PLAN_A(SLOT_TMP, SLOT_ROOT, PLAN_NO_LINKS), "/dev/shm");

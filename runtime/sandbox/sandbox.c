@@ -26,9 +26,10 @@
 
 static uint64_t clone_flags(const struct spec *sp)
 {
-	uint64_t own = (sp->host_ipc ? 0 : CLONE_NEWIPC) | (sp->host_uts ? 0 : CLONE_NEWUTS);
+	uint64_t own = (sp->host_ipc || sp->ipc_fd >= 0 ? 0 : CLONE_NEWIPC) | (sp->host_uts ? 0 : CLONE_NEWUTS) |
+		       (sp->host_pid || sp->pid_fd >= 0 ? 0 : CLONE_NEWPID);
 
-	return own | CLONE_NEWNS | CLONE_NEWPID | (sp->net == SPEC_NET_NONE ? CLONE_NEWNET : 0);
+	return own | CLONE_NEWNS | (sp->net == SPEC_NET_NONE ? CLONE_NEWNET : 0);
 }
 
 /* The cgroup that it is in becomes the root of those that it sees. */
@@ -53,6 +54,14 @@ static void plan_net(struct planner *p, const struct spec *sp)
 	} else if (sp->net == SPEC_NET_NONE) {
 		planner_add(p, PLAN_LOOPBACK, PLAN_A(0));
 	}
+}
+
+static void plan_ipc(struct planner *p, const struct spec *sp)
+{
+	if (sp->ipc_fd < 0)
+		return;
+	planner_fd(p, SLOT_IPCNS, sp->ipc_fd, false);
+	planner_add(p, PLAN_SETNS, PLAN_A(SLOT_IPCNS, CLONE_NEWIPC));
 }
 
 static void plan_names(struct planner *p, const struct spec *sp)
@@ -139,6 +148,7 @@ static int plan_compile(struct planner *p, struct sandbox *sb, const struct spec
 	p->b.max = (size_t)256 << 20;
 	plan_cgroup(p, sb, sp);
 	plan_net(p, sp);
+	plan_ipc(p, sp);
 	if (mounts_compile(p, sp, host_cgroups(sb->host), e) < 0)
 		return -1;
 	plan_names(p, sp);
@@ -291,19 +301,52 @@ static void set_oom_score(const struct sandbox *sb, const struct spec *sp)
 		(void)!write(fd, text, strlen(text));
 }
 
+/* It concerns the children of this thread, from then on. */
+static int pid_space(int fd, struct err *e)
+{
+	if (setns(fd, CLONE_NEWPID) == 0)
+		return 0;
+	err_sys(e, "enter the pid namespace");
+	return e->sys == EPERM ? err_hint(e, "the container belongs to another user, or to another user namespace") : -1;
+}
+
+static int spawn_within(struct sandbox *sb, struct planner *p, const struct spec *sp, struct err *e)
+{
+	auto_fd int own = sp->pid_fd < 0 ? -1 : open("/proc/thread-self/ns/pid", O_RDONLY | O_CLOEXEC);
+	int r;
+
+	if (sp->pid_fd < 0)
+		return sandbox_spawn(sb, p, clone_flags(sp), e);
+	if (own < 0)
+		return err_sys(e, "open /proc/thread-self/ns/pid");
+	if (pid_space(sp->pid_fd, e) < 0)
+		return -1;
+	r = sandbox_spawn(sb, p, clone_flags(sp), e);
+	return r < 0 ? -1 : pid_space(own, e);
+}
+
+/* Who shares a pid namespace has no process 1 that takes all others along: there must be a cgroup for that. */
+static int make_cgroup(struct sandbox *sb, const struct spec *sp, struct err *e)
+{
+	struct cgroup_limits l = sp->limits;
+
+	l.track = sb->shares_pids = sp->host_pid || sp->pid_fd >= 0;
+	return cgroup_wanted(&l) ? cgroup_new(sp->name, &l, &sb->cgroup, e) : 0;
+}
+
 static int create(struct job *j, struct sandbox *sb, const struct spec *sp, struct err *e)
 {
 	struct planner p = { 0 };
 	int r = -1;
 
-	if (cgroup_wanted(&sp->limits) && cgroup_new(sp->name, &sp->limits, &sb->cgroup, e) < 0)
+	if (make_cgroup(sb, sp, e) < 0)
 		return -1;
 	if (sp->nhooks && hooks_new(sp, &sb->hooks, e) < 0)
 		return -1;
 	if (!sp->keep_stubs)
 		mounts_make_stubs(sp, &sb->stubs);
 	if (plan_compile(&p, sb, sp, e) == 0)
-		r = sandbox_spawn(sb, &p, clone_flags(sp), e);
+		r = spawn_within(sb, &p, sp, e);
 	planner_done(&p);
 	if (r < 0 || keep(sb, e) < 0)
 		return -1;
@@ -365,6 +408,8 @@ static void reap(struct sandbox *sb)
 
 	pidfd_reap(sb->pidfd, &si);
 	sb->reaped = true;
+	if (sb->shares_pids && sb->cgroup)
+		cgroup_kill(sb->cgroup);
 	if (si.si_code == CLD_EXITED)
 		sb->status.code = si.si_status;
 	else

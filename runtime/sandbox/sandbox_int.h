@@ -27,6 +27,7 @@ struct sandbox {
 	uint32_t keep_id;	/* 0: not kept */
 	uint32_t limits_keep_id;	/* for cgroups that were made later; 0: none were */
 	bool reaped, stays;	/* stays: it is not killed with us */
+	bool shares_pids;	/* its pid namespace is not its own: it is what is in its cgroup */
 	struct exit_status status;
 };
 
@@ -42,7 +43,8 @@ NODISCARD int sandbox_spawn(struct sandbox *sb, struct planner *p, uint64_t flag
 /* Until the init waits for sandbox_start(); its failure becomes ours. */
 NODISCARD int sandbox_wait_ready(struct job *j, struct sandbox *sb, struct err *e);
 
-/* Pids, as text, of all processes in its pid namespace and those within it. Errors: ERR_SYS. */
+/* Pids, as text, of all processes in its pid namespace and those within it, or in its cgroup if it has none of its own.
+ * Errors: ERR_SYS. */
 NODISCARD int sandbox_members(struct sandbox *sb, struct strv *ret, struct err *e);
 /* Its processes are about to leave the freezer's own cgroup. ERR_CONFLICT if they are frozen. */
 NODISCARD int sandbox_freezer_leave(struct sandbox *sb, struct err *e);

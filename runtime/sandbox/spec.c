@@ -7,7 +7,8 @@
 void spec_init(struct spec *sp)
 {
 	*sp = (struct spec){
-		.root_fd = -1, .netns_fd = -1, .stdio = { -1, -1, -1 }, .cwd = "/", .umask = 022,
+		.root_fd = -1, .netns_fd = -1,
+		.pid_fd = -1, .ipc_fd = -1, .shm_fd = -1, .stdio = { -1, -1, -1 }, .cwd = "/", .umask = 022,
 		.shm_size = SPEC_SHM_SIZE, .caps = caps_default, .net = SPEC_NET_NONE,
 	};
 }

@@ -113,6 +113,9 @@ struct spec {
 	bool no_new_privs;
 	bool writable_cgroups;	/* the container may divide its own cgroup */
 	bool host_uts, host_ipc, host_cgroups;	/* no such namespace of its own; with host_uts hostname is only its text */
+	bool host_pid;		/* nor pid namespace: a cgroup of its own is what ends it as a whole */
+	int pid_fd, ipc_fd;	/* another sandbox's process (a pidfd or namespace) whose namespace it shares; the caller's, -1 */
+	int shm_fd;		/* with ipc_fd: the /dev/shm of that one, a detached mount; the caller's, -1: none */
 	bool no_shm;		/* no /dev/shm */
 	int oom_score_adj;	/* -1000 to 1000; what this process may not set is left out */
 	bool unmask;		/* systempaths=unconfined */

@@ -39,7 +39,7 @@ def cgroup(tare, name, *options):
     (["--sysctl", "net.ipv4.ip_forward"], "is not allowed"), (["--sysctl", "net.ipv4/../../x=1"], "is not allowed"),
     (["--ipc", "invalid"], "invalid ipc mode: invalid"), (["--pid", "invalid"], "invalid pid mode: invalid"),
     (["--uts", "invalid"], "invalid uts mode: invalid"), (["--cgroupns", "invalid"], "mode: invalid"),
-    (["--userns", "invalid"], "invalid user mode: invalid"), (["--pid", "host"], "pid namespace"),
+    (["--userns", "invalid"], "invalid user mode: invalid"), (["--pid", "container:"], "invalid pid mode: container:"),
     (["--ulimit", "nofile=9:8"], "soft limit must be less than or equal to hard limit"),
     (["--ulimit", "nosuch=1"], "invalid ulimit type"),
     (["--cap-add", "CHPASS"], "chpass"), (["--cap-drop", "CHPASS"], "chpass"),                       # cap-003
