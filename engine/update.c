@@ -39,20 +39,48 @@ static int set_swap(const struct update_args *a, json_t *host, struct err *e)
 	return 0;
 }
 
+/* Both say the same of processor time: the second would undo the first unseen. */
+static int check_cpu(const struct update_args *a, const json_t *host, struct err *e)
+{
+	bool nano = number(host, "NanoCpus") > 0;
+	const char *set = number(host, "CpuPeriod") > 0 ? "CPU Period" : number(host, "CpuQuota") > 0 ? "CPU Quota" : NULL;
+
+	if (a->cpus && set)
+		return err_set(e, ERR_CONFLICT, "Conflicting options: Nano CPUs cannot be updated as %s has already been set", set);
+	if ((a->cpu_period || a->cpu_quota) && nano)
+		return err_set(e, ERR_CONFLICT, "Conflicting options: %s cannot be updated as NanoCPUs has already been set",
+			       a->cpu_period ? "CPU Period" : "CPU Quota");
+	return 0;
+}
+
+static void set_numbers(const struct update_args *a, json_t *host)
+{
+	const struct { const char *key; int64_t v; } numbers[] = {
+		{ "Memory", (int64_t)MIN(a->memory, (uint64_t)INT64_MAX) },
+		{ "MemoryReservation", (int64_t)MIN(a->reservation, (uint64_t)INT64_MAX) },
+		{ "CpuShares", a->cpu_shares }, { "CpuPeriod", a->cpu_period }, { "CpuQuota", a->cpu_quota },
+	};
+
+	for (size_t i = 0; i < countof(numbers); i++)
+		if (numbers[i].v)
+			json_object_set_new(host, numbers[i].key, json_integer(numbers[i].v));
+}
+
 static int set_limits(const struct update_args *a, json_t *host, struct err *e)
 {
 	int64_t nano;
 
-	if (set_swap(a, host, e) < 0)
+	if (check_cpu(a, host, e) < 0 || set_swap(a, host, e) < 0)
 		return -1;
-	if (a->memory)
-		json_object_set_new(host, "Memory", json_integer((json_int_t)MIN(a->memory, (uint64_t)INT64_MAX)));
+	set_numbers(a, host);
 	if (a->cpus && run_parse_cpus(a->cpus, &nano, e) < 0)
 		return -1;
 	if (a->cpus)
 		json_object_set_new(host, "NanoCpus", json_integer(nano));
 	if (a->cpuset)
 		json_object_set_new(host, "CpusetCpus", json_string(a->cpuset));
+	if (a->cpuset_mems)
+		json_object_set_new(host, "CpusetMems", json_string(a->cpuset_mems));
 	if (a->pids_set)
 		json_object_set_new(host, "PidsLimit", json_integer(a->pids > 0 ? a->pids : -1));
 	return 0;

@@ -11,9 +11,10 @@
 struct store;
 
 struct update_args {		/* NULL, 0, and no pids_set: left as it is */
-	uint64_t memory;		/* bytes */
+	uint64_t memory, reservation;	/* bytes */
 	const char *memory_swap;	/* bytes, or "-1" */
-	const char *cpus, *cpuset, *restart;
+	const char *cpus, *cpuset, *cpuset_mems, *restart;
+	int64_t cpu_shares, cpu_period, cpu_quota;	/* the latter two in microseconds */
 	int64_t pids;			/* 0 or below: no limit */
 	bool pids_set;
 };

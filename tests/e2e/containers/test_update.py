@@ -134,3 +134,37 @@ def test_update_of_a_stopped_one(box):
     box("create", *NONE, "--name", "uu", "busybox", "sleep", "100")
     box("update", "--restart", "unless-stopped", "uu")
     assert box.tare.inspect("uu")["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+
+
+def value(box, name, file_v1, file_v2):
+    """A limit's file as the container itself sees it: "controller/file" or, of version 2, "file"."""
+    return box("exec", name, "sh", "-c", f"cd /sys/fs/cgroup; cat {file_v1} 2>/dev/null || cat {file_v2}").out.strip()
+
+
+@pytest.mark.root
+def test_update_every_limit(box):
+    box.up("-m", "64m", "--cpu-shares", "100", "--cpu-quota", "50000", "--pids-limit", "50", "--cpuset-cpus", "0",
+           "busybox", "sleep", "300", name="up")
+    box("update", "--cpu-shares", "2048", "--cpu-quota", "20000", "--cpu-period", "40000", "--memory-reservation", "32m",
+        "--cpuset-mems", "0", "up")
+    host = box.tare.inspect("up")["HostConfig"]
+    assert (host["CpuShares"], host["CpuQuota"], host["CpuPeriod"], host["MemoryReservation"], host["CpusetMems"]) == (
+        2048, 20000, 40000, 32 << 20, "0")
+    assert value(box, "up", "cpu/cpu.shares", "cpu.weight") in ("2048", "170", "171", "156")
+    assert value(box, "up", "cpu/cpu.cfs_quota_us", "cpu.max").split()[0] == "20000"
+    assert value(box, "up", "memory/memory.soft_limit_in_bytes", "memory.low") == str(32 << 20)
+    assert value(box, "up", "cpuset/cpuset.mems", "cpuset.mems") == "0"
+    box("update", "--cpu-quota", "-1", "up")
+    assert value(box, "up", "cpu/cpu.cfs_quota_us", "cpu.max").split()[0] in ("-1", "max")
+    box.fails("update", "--memory-reservation", "128m", "up", says="Minimum memory limit can not be less than memory reservation")
+    box.fails("update", "--cpu-quota", "10", "up", says="CPU cfs quota can not be less than 1ms")
+    assert box.tare.inspect("up")["HostConfig"]["CpuQuota"] == -1
+
+
+@pytest.mark.root
+def test_lim_018_quota_beside_cpus(box):
+    box("create", "--name", "nano", *NONE, "--cpus", "0.5", "busybox", "true")
+    box.fails("update", "--cpu-quota", "80000", "nano", says="CPU Quota cannot be updated as NanoCPUs has already been set")
+    box.fails("update", "--cpu-period", "80000", "nano", says="CPU Period cannot be updated as NanoCPUs has already been set")
+    box("create", "--name", "quota", *NONE, "--cpu-quota", "50000", "busybox", "true")
+    box.fails("update", "--cpus", "0.5", "quota", says="Nano CPUs cannot be updated as CPU Quota has already been set")
