@@ -33,6 +33,7 @@ extern const struct cmd cmd_run, cmd_create;
 extern const struct cmd cmd_start, cmd_stop, cmd_restart, cmd_kill, cmd_wait, cmd_attach, cmd_rename;
 extern const struct cmd cmd_pause, cmd_unpause, cmd_update;
 extern const struct cmd cmd_container_prune, cmd_events;
+extern const struct cmd cmd_image_prune, cmd_system_prune;
 extern const struct cmd cmd_logs;
 extern const struct cmd cmd_save, cmd_tag;
 extern const struct cmd cmd_info;

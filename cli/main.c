@@ -25,13 +25,13 @@ static const struct cmd *const cmds[] = {
 	&cmd_cp, &cmd_export, &cmd_diff, &cmd_commit, &cmd_top, &cmd_stats,
 	&cmd_images, &cmd_inspect, &cmd_history, &cmd_tag, &cmd_rmi,
 	&cmd_pull, &cmd_push, &cmd_copy, &cmd_tags, &cmd_digest, &cmd_manifest_inspect, &cmd_serve_registry,
-	&cmd_image_ls, &cmd_image_cat, &cmd_image_mount, &cmd_image_umount,
+	&cmd_image_ls, &cmd_image_cat, &cmd_image_mount, &cmd_image_umount, &cmd_image_prune,
 	&cmd_save, &cmd_load, &cmd_import,
 	&cmd_login, &cmd_logout, &cmd_mirror_explain,
 	&cmd_port, &cmd_network_connect, &cmd_network_create, &cmd_network_disconnect, &cmd_network_inspect, &cmd_network_ls,
 	&cmd_network_prune, &cmd_network_rm,
 	&cmd_volume_create, &cmd_volume_inspect, &cmd_volume_ls, &cmd_volume_prune, &cmd_volume_rm,
-	&cmd_why, &cmd_df, &cmd_gc,
+	&cmd_why, &cmd_df, &cmd_gc, &cmd_system_prune,
 	&cmd_cdi_list, &cmd_cdi_generate,
 	&cmd_info, &cmd_version,
 	&cmd_complete,
@@ -94,7 +94,7 @@ static const struct alias { const char *group, *word, *name; } aliases[] = {
 	{ "image", "build", "build" }, { "image", "history", "history" }, { "image", "import", "import" },
 	{ "image", "inspect", "inspect" }, { "image", "list", "images" }, { "image", "load", "load" },
 	{ "image", "pull", "pull" }, { "image", "push", "push" }, { "image", "rm", "rmi" },
-	{ "image", "save", "save" }, { "image", "tag", "tag" },
+	{ "image", "save", "save" }, { "image", "tag", "tag" }, { "system", "df", "df" },
 };
 
 static const struct cmd *cmd_named(const char *name)

@@ -127,3 +127,14 @@ int image_remove(struct store *s, const char *name, bool force, struct image_rem
 		return -1;
 	return db_commit(&tx, e);
 }
+
+int image_remove_unused(struct store *s, const struct image_row *row, struct image_removal *ret, struct err *e)
+{
+	auto_strv struct strv names = { 0 };
+	auto_tx struct tx tx = { 0 };
+
+	if (db_begin(store_db(s), &tx, e) < 0 || images_names(s, &row->manifest, &names, e) < 0 ||
+	    check_users(s, row, false, e) < 0 || remove_all(s, row, &names, ret, e) < 0)
+		return -1;
+	return db_commit(&tx, e);
+}

@@ -31,4 +31,7 @@ void image_removal_done(struct image_removal *r);
 NODISCARD int image_remove(struct store *s, const char *name, bool force, struct image_removal *ret,
 			   struct err *e);
 
+/* The same for an image found already, with all its names, but only if no container at all uses it. */
+NODISCARD int image_remove_unused(struct store *s, const struct image_row *row, struct image_removal *ret, struct err *e);
+
 #endif

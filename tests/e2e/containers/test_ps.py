@@ -162,3 +162,33 @@ def test_events_follow(box):
     assert r.out == ""
     box.fails("events", "-f", "bogus=1", says="invalid filter")
     box.fails("events", "--since", "yesterday", says="since")
+
+
+def test_image_prune(box):
+    """Untagged ones; with -a those that no container has, too; filters; Docker's words."""
+    box("create", "--name", "user", *NONE, "busybox", "true")
+    context = box.tare.context({"Dockerfile": "FROM busybox\nLABEL kind=old\nCMD [\"true\"]\n"})
+    box("build", "-t", "one", context)
+    box("build", "-t", "two", "--label", "kind=new", context)
+    asked = box("image", "prune", input="n\n").out
+    assert asked.startswith("WARNING! This will remove all dangling images.")
+    assert box("image", "prune", "-f").out.startswith("Total reclaimed space: ")
+    out = box("image", "prune", "-a", "-f", "--filter", "label=kind=new").out
+    assert "Deleted Images:\nuntagged: two:latest\ndeleted: sha256:" in out and "one" not in out
+    assert "one" in box("images").out
+    assert "untagged" not in box("image", "prune", "-a", "-f", "--filter", "until=24h").out
+    box.fails("image", "prune", "-f", "--filter", "size=3", says="invalid filter")
+    assert "untagged: one:latest" in box("image", "prune", "-a", "-f").out
+    assert box("images", "--format", "{{.Repository}}").out.split() == ["busybox"]       # a container has it
+
+
+def test_system_prune(box):
+    box("create", "--name", "user", *NONE, "-v", "/data", "busybox", "true")
+    box.fails("system", "prune", "-f", "--volumes", "--filter", "until=1h", says="is not supported with \"--volumes\"")
+    assert "  - all stopped containers\n" in box("system", "prune", "--volumes", input="n\n").out
+    assert box.names() == ["user"]
+    out = box("system", "prune", "-f").out
+    assert "Deleted Containers:\n" in out and "Total reclaimed space: " in out and box.names() == []
+    assert "busybox" in box("images").out
+    assert "untagged: busybox:latest" in box("system", "prune", "-a", "-f", "--volumes").out
+    assert box("images", "-q").out == "" and box("system", "df").out == box("df").out
