@@ -134,12 +134,12 @@ def test_executables_and_shared_layers(tared, busybox_tar, binary):
     tared("gc", "--all")
     tared("load", "-i", tared.scratch / "b.tar")
     assert suffixes(tared) == {"tar", "erofs"}
-    with tared.start("run", "--rm", "--network", "none", "busybox", "sh", "-c", "echo up; exec sleep 60") as one:
+    with tared.start("run", "--rm", "--name", "one", "--network", "none", "busybox", "sh", "-c", "echo up; exec sleep 60") as one:
         one.expect("up")
         assert tared.run("busybox", "sh", "-c", "grep -c ' /bin/busybox\\| [0-9]* */bin/' /proc/self/maps").out != "0\n"
         tared("gc", "--all")
         assert tared.run("busybox", "echo", "still").out == "still\n"
-        one.stop(signal.SIGKILL)
+        tared("kill", "one")
 
 
 def test_killed_while_loading(tared, archive):

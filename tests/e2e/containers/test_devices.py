@@ -161,4 +161,4 @@ def test_dev_002_host_nodes(tare, busybox, cdi):
     tare.fails(*RM, "--device", "/dev/zero:ro", "busybox", "true", code=125, says="ro is not an absolute path")
     tare.fails(*RM, "--device", "/dev/zero:/dev/x:rx", "busybox", "true", code=125, says="bad mode specified: rx")
     tare.fails(*RM, "--device", "/etc", "busybox", "true", code=125, says='"/etc": not a device node')
-    tare.fails(*RM, "--device", "/dev/nosuch", "busybox", "true", code=125, says="No such file")
+    tare.fails(*RM, "--device", "/dev/nosuch", "busybox", "true", code=127, says="No such file")
