@@ -55,7 +55,7 @@ static void usage(FILE *out)
 	fputs("Usage: tare [--root DIR] COMMAND [options] ...\n\nCommands:\n", out);
 	for (size_t i = 0; i < countof(cmds); i++)
 		if (!cmds[i]->hidden)
-			fprintf(out, "  %-12s %s\n", cmds[i]->name, cmds[i]->about);
+			fprintf(out, "  %-20s %s\n", cmds[i]->name, cmds[i]->about);
 	fputs("\n\"tare COMMAND --help\" tells more of each.\n", out);
 }
 
