@@ -124,7 +124,7 @@ def test_real_05_cache_of_another(tare, another, docker):
 
 @pytest.mark.parametrize("kw", [
     {"lines": "client_max_body_size 1m;"}, {"lines": "client_max_body_size 1m; proxy_request_buffering off; proxy_buffering off;"},
-    {"http": "limit_req_zone $server_name zone=z:64k rate=12r/s;", "location": "limit_req zone=z burst=2 nodelay; limit_req_status 429;"}],
+    {"http": "limit_req_zone $server_port zone=z:64k rate=12r/s;", "location": "limit_req zone=z burst=2 nodelay; limit_req_status 429;"}],
     ids=["413", "413_unbuffered", "429"])
 def test_real_08_behind_nginx(tare, another, docker, nginx, kw):
     r = docker()
