@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 
 #include "base/fault.h"
 #include "base/fs.h"
@@ -14,6 +15,7 @@
 
 #define MAGIC "tarepart"
 #define HEAD 16u
+#define FULL ((uint64_t)1 << 20)	/* bytes: a disk with less free space has none */
 #define SAVE_EVERY ((uint32_t)256 << 10)	/* bytes of a piece between two notes of how many are there */
 
 struct piece {
@@ -426,6 +428,15 @@ void download_remove(struct download *d)
 	d->name[0] = '\0';
 }
 
+/* Then half a blob is not worth the space that others wait for. */
+static bool disk_is_full(const struct download *d)
+{
+	struct statvfs v;
+
+	return d->err.sys == ENOSPC || d->err.sys == EDQUOT ||
+	       (d->fd >= 0 && fstatvfs(d->fd, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < FULL);
+}
+
 void download_free(struct download *d)
 {
 	auto_err struct err ignored = { 0 };
@@ -433,6 +444,8 @@ void download_free(struct download *d)
 	if (!d)
 		return;
 	join(d);
+	if (disk_is_full(d))
+		download_remove(d);
 	for (size_t i = 0; i < d->npieces && d->fd >= 0 && d->name[0]; i++)
 		if (d->piece[i].done && save_piece(d, i, &ignored) < 0)
 			err_clear(&ignored);
