@@ -121,30 +121,8 @@ static const struct opt inspect_opts[] = {
 static int inspect_run(struct cli *c, void *p, int argc, char **argv, struct err *e)
 {
 	const struct inspect_args *a = p;
-	json_t *list = json_array();
-	struct session ss;
-	int status = 0;
 
-	if (session_open_plain(&ss, c, e) < 0) {
-		json_decref(list);
-		return -1;
-	}
-	for (int i = 0; i < argc; i++) {
-		auto_err struct err one = { 0 };
-		json_t *o;
-
-		if (engine_network_inspect(ss.store, argv[i], &o, &one) == 0) {
-			json_array_append_new(list, o);
-			continue;
-		}
-		session_print_err(c, &one);
-		status = 1;
-	}
-	session_close(&ss);
-	if (show_objects(c->out, a->format, list, e) < 0)
-		status = -1;
-	json_decref(list);
-	return status;
+	return show_each(c, a->format, argc, argv, engine_network_inspect, e);
 }
 
 const struct cmd cmd_network_inspect = {

@@ -4,6 +4,7 @@
 
 #include "cli/format.h"
 #include "cli/template.h"
+#include "cli/session.h"
 
 static void print_all(FILE *out, const json_t *list, bool compact)
 {
@@ -67,4 +68,31 @@ void show_reclaimed(FILE *out, uint64_t bytes)
 	char size[FORMAT_SIZE_MAX];
 
 	fprintf(out, "Total reclaimed space: %s\n", format_size(bytes, 4, size));
+}
+
+int show_each(struct cli *c, const char *format, int argc, char **argv, show_get *get, struct err *e)
+{
+	json_t *list = json_array(), *o;
+	struct session ss;
+	int status = 0;
+
+	if (session_open_plain(&ss, c, e) < 0) {
+		json_decref(list);
+		return -1;
+	}
+	for (int i = 0; i < argc; i++) {
+		auto_err struct err one = { 0 };
+
+		if (get(ss.store, argv[i], &o, &one) == 0) {
+			json_array_append_new(list, o);
+			continue;
+		}
+		session_print_err(c, &one);
+		status = 1;
+	}
+	session_close(&ss);
+	if (show_objects(c->out, format, list, e) < 0)
+		status = -1;
+	json_decref(list);
+	return status;
 }
